@@ -1,0 +1,33 @@
+import { defineError } from './app-error';
+
+export const malformedRequest = defineError(
+  'malformed_request',
+  'malformed',
+  'The request could not be read.',
+);
+export const validationFailed = defineError('validation_failed', 'invalid', 'Some fields are not valid.');
+export const notAuthenticated = defineError(
+  'not_authenticated',
+  'unauthenticated',
+  'A valid access token is needed.',
+);
+export const notAllowed = defineError('not_allowed', 'forbidden', 'You may not do this.');
+export const notFound = defineError('not_found', 'not_found', 'There is nothing here, or it is not yours.');
+export const conflict = defineError('conflict', 'conflict', 'This contradicts the present state.');
+export const payloadTooLarge = defineError(
+  'payload_too_large',
+  'too_large',
+  'The body is larger than 64 KiB.',
+);
+export const unsupportedMediaType = defineError(
+  'unsupported_media_type',
+  'unsupported',
+  'Send the body as application/json.',
+);
+export const rateLimited = defineError('rate_limited', 'rate_limited', 'Too many requests. Try again later.');
+export const unavailable = defineError(
+  'unavailable',
+  'unavailable',
+  'A part of the service cannot answer right now. Try again soon.',
+);
+export const internalError = defineError('internal_error', 'internal', 'Something went wrong on our side.');

@@ -1,0 +1,67 @@
+import { z } from 'zod';
+import { cores, environmentSchema } from './variables';
+import { weaknesses } from './weaknesses';
+
+/** The settings of a process: typed, complete, frozen. Keys are the names of the environment variables. */
+export type Config = Readonly<z.output<typeof environmentSchema>>;
+
+/** Injection token of the `Config`. */
+export const CONFIG = Symbol('config');
+
+/** Settings that the service refuses to start with, all of them at once. */
+export class ConfigError extends Error {
+  constructor(readonly problems: string[]) {
+    super(['The configuration cannot be used:', ...problems.map((problem) => `  - ${problem}`)].join('\n'));
+    this.name = 'ConfigError';
+  }
+}
+
+/**
+ * Reads and checks the environment. An empty variable counts as unset.
+ * @throws ConfigError naming every variable that is wrong, or too weak for staging and production.
+ */
+export function loadConfig(env: NodeJS.ProcessEnv): Config {
+  const given = Object.fromEntries(
+    Object.entries(env).filter(([, value]) => value !== undefined && value !== ''),
+  );
+  const { values, problems } = parse(given);
+  const config = complete(values);
+  problems.push(...weaknesses(config));
+  if (problems.length > 0) throw new ConfigError(problems);
+  return Object.freeze(config);
+}
+
+/** Parses what can be parsed, so that one start names every problem: a wrong value is reported and its default used. */
+function parse(given: Record<string, unknown>): {
+  values: z.output<typeof environmentSchema>;
+  problems: string[];
+} {
+  const parsed = environmentSchema.safeParse(given);
+  if (parsed.success) return { values: parsed.data, problems: [] };
+  const wrong = new Set(parsed.error.issues.map((issue) => String(issue.path[0])));
+  const rest = Object.fromEntries(Object.entries(given).filter(([name]) => !wrong.has(name)));
+  return {
+    values: environmentSchema.parse(rest),
+    problems: parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`),
+  };
+}
+
+/** Fills in what depends on other variables. */
+function complete(values: z.output<typeof environmentSchema>): Config {
+  const publicUrl = values.PUBLIC_URL || `http://localhost:${values.PORT}`;
+  const plainDevelopment = values.ENVIRONMENT === 'development' && publicUrl.startsWith('http:');
+  const threads = values.PASSWORD_HASH_CONCURRENCY || Math.max(1, Math.floor(cores / values.WEB_CONCURRENCY));
+  return {
+    ...values,
+    PUBLIC_URL: publicUrl,
+    JWT_ISSUER: values.JWT_ISSUER || publicUrl,
+    DOCS_ENABLED: values.DOCS_ENABLED ?? values.ENVIRONMENT !== 'production',
+    PASSWORD_HASH_CONCURRENCY: threads,
+    PASSWORD_HASH_QUEUE: values.PASSWORD_HASH_QUEUE || 32 * threads,
+    // Browsers drop Secure cookies, and refuse the __Secure- prefix, on plain http.
+    SESSION_COOKIE_SECURE: values.SESSION_COOKIE_SECURE && !plainDevelopment,
+    SESSION_COOKIE_NAME: plainDevelopment
+      ? values.SESSION_COOKIE_NAME.replace(/^__(Secure|Host)-/, '')
+      : values.SESSION_COOKIE_NAME,
+  };
+}

@@ -1,0 +1,72 @@
+import { readFileSync, statSync } from 'node:fs';
+import { parseCidr } from './cidr';
+import type { Config } from './config';
+
+/** The first line of a key file that the service made for itself; such a key protects nothing. */
+export const DEVELOPMENT_KEY_MARK = '# development key';
+
+/** Why this configuration must not be used; empty where it may. */
+export function weaknesses(config: Config): string[] {
+  const problems = [...invalidAnywhere(config)];
+  if (config.ENVIRONMENT !== 'development') problems.push(...weakOutsideDevelopment(config));
+  return problems;
+}
+
+function* invalidAnywhere(config: Config): Generator<string> {
+  for (const cidr of config.TRUSTED_PROXIES) {
+    if (!parseCidr(cidr)) yield `TRUSTED_PROXIES: ${cidr} is not an address or a CIDR`;
+  }
+  if (config.KMS_PROVIDER !== 'local')
+    yield `KMS_PROVIDER: ${config.KMS_PROVIDER} is not there yet, use local`;
+  for (const origin of config.CORS_ALLOWED_ORIGINS) {
+    if (!URL.canParse(origin) || new URL(origin).origin !== origin) {
+      yield `CORS_ALLOWED_ORIGINS: ${origin} is not an origin (scheme://host[:port], no path)`;
+    }
+  }
+}
+
+function* weakOutsideDevelopment(config: Config): Generator<string> {
+  if (!config.DATABASE_URL) yield 'DATABASE_URL: must be set, the embedded PostgreSQL is for development';
+  else if (hasDefaultPassword(config.DATABASE_URL)) yield 'DATABASE_URL: has no password or a well-known one';
+  if (!config.REDIS_URL) yield 'REDIS_URL: must be set, the embedded Redis is for development';
+  if (!config.SMTP_HOST) yield 'SMTP_HOST: must be set, the development mailbox is for development';
+  if (!config.SMTP_TLS) yield 'SMTP_TLS: must be true';
+  if (config.SMTP_FROM.endsWith('@example.com')) yield 'SMTP_FROM: must be an address of yours';
+  if (!config.PUBLIC_URL.startsWith('https://')) yield 'PUBLIC_URL: must be set and start with https://';
+  if (!config.JWT_ISSUER) yield 'JWT_ISSUER: must be set';
+  if (config.JWT_AUDIENCE.length === 0) yield 'JWT_AUDIENCE: must be set';
+  if (config.PASSWORD_BCRYPT_COST < 12) yield 'PASSWORD_BCRYPT_COST: must be at least 12';
+  if (config.PASSWORD_MIN_LENGTH < 12) yield 'PASSWORD_MIN_LENGTH: must be at least 12';
+  if (!config.SESSION_COOKIE_SECURE) yield 'SESSION_COOKIE_SECURE: must be true';
+  if (!config.SESSION_COOKIE_HTTPONLY) yield 'SESSION_COOKIE_HTTPONLY: must be true';
+  if (config.SESSION_COOKIE_SAMESITE !== 'strict') yield 'SESSION_COOKIE_SAMESITE: must be strict';
+  if (config.DEBUG) yield 'DEBUG: must be false';
+  if (config.METRICS_TOKEN && config.METRICS_TOKEN.length < 24)
+    yield 'METRICS_TOKEN: must have 24 characters or more';
+  for (const origin of config.CORS_ALLOWED_ORIGINS) {
+    if (!origin.startsWith('https://')) yield `CORS_ALLOWED_ORIGINS: ${origin} is not https`;
+  }
+  yield* weakKeyFile(config.LOCAL_KMS_KEY_PATH);
+}
+
+function* weakKeyFile(path: string): Generator<string> {
+  let content: string;
+  try {
+    content = readFileSync(path, 'utf8');
+  } catch {
+    yield `LOCAL_KMS_KEY_PATH: ${path} cannot be read`;
+    return;
+  }
+  if (content.startsWith(DEVELOPMENT_KEY_MARK)) yield `LOCAL_KMS_KEY_PATH: ${path} is a development key`;
+  if (!/^[0-9a-f]{64}\s*$/im.test(content))
+    yield `LOCAL_KMS_KEY_PATH: ${path} does not hold 32 bytes in hexadecimal`;
+  if ((statSync(path).mode & 0o077) !== 0)
+    yield `LOCAL_KMS_KEY_PATH: ${path} can be read by others, chmod 600 it`;
+}
+
+function hasDefaultPassword(databaseUrl: string): boolean {
+  const { password, username } = new URL(databaseUrl);
+  return ['', 'pass', 'password', 'postgres', 'changeme', 'secret', username].includes(
+    decodeURIComponent(password),
+  );
+}

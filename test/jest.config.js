@@ -1,0 +1,38 @@
+/** Real servers, real HTTP: see test/support/global-setup.ts. */
+module.exports = {
+  rootDir: '..',
+  roots: ['<rootDir>/src', '<rootDir>/test'],
+  testRegex: '\\.spec\\.ts$',
+  testEnvironment: 'node',
+  testTimeout: 30_000,
+  maxWorkers: 2,
+  globalSetup: '<rootDir>/test/support/global-setup.ts',
+  globalTeardown: '<rootDir>/test/support/global-teardown.ts',
+  // Nest 12, jose and some of their dependencies are ESM only; jest runs CommonJS, so they are compiled too.
+  transform: {
+    '^.+\\.ts$': [
+      '@swc/jest',
+      {
+        swcrc: false,
+        jsc: {
+          target: 'es2022',
+          keepClassNames: true,
+          parser: { syntax: 'typescript', decorators: true },
+          transform: { legacyDecorator: true, decoratorMetadata: true, useDefineForClassFields: false },
+        },
+        module: { type: 'commonjs' },
+      },
+    ],
+    '^.+\\.m?js$': [
+      '@swc/jest',
+      {
+        swcrc: false,
+        jsc: { target: 'es2022', parser: { syntax: 'ecmascript' } },
+        module: { type: 'commonjs' },
+      },
+    ],
+  },
+  transformIgnorePatterns: [
+    '/node_modules/(?!(@nestjs|jose|otplib|@otplib|@scure|@noble|file-type|strtok3|token-types|uint8array-extras|@tokenizer|@borewit|uuid|mmdb-lib|rate-limiter-flexible|@zxcvbn-ts|p-queue|p-timeout)/)',
+  ],
+};
