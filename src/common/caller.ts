@@ -11,6 +11,8 @@ export interface Caller {
   readonly userId?: string;
   readonly sessionId?: string;
   readonly permissions: ReadonlySet<string>;
+  /** Who acts where nobody is signed in; `system` for the service itself. */
+  readonly actor?: string;
 }
 
 /** A caller who has proved who he is. */
@@ -21,5 +23,5 @@ export interface AuthenticatedCaller extends Caller {
 
 /** The service itself: jobs, start-up, the command line. */
 export function systemCaller(requestId: string): Caller {
-  return { requestId, ip: '127.0.0.1', userAgent: null, permissions: new Set() };
+  return { requestId, ip: '127.0.0.1', userAgent: null, permissions: new Set(), actor: 'system' };
 }

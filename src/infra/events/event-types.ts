@@ -29,7 +29,7 @@ export interface EventData {
   /** `before_epoch`: every session opened under a smaller epoch is over; otherwise the named ones are. */
   'session.revoked': { reason: RevocationReason; session_ids: string[]; before_epoch?: number };
   'role.assigned': { role: string };
-  'signing_key.rotated': { kid: string; activates_at: string };
+  'signing_key.rotated': { kid: string; use: string; activates_at: string };
 }
 
 export type EventType = keyof EventData;

@@ -47,7 +47,7 @@ export class Events {
         this.config.APP_NAME,
         eventPriorities[event.type] ?? 'normal',
         event.subject,
-        event.actor ?? (caller.userId ? `user:${caller.userId}` : event.subject),
+        event.actor ?? caller.actor ?? (caller.userId ? `user:${caller.userId}` : event.subject),
         event.resource ?? null,
         JSON.stringify(event.data),
         JSON.stringify({ request_id: caller.requestId, ip: caller.ip, user_agent: caller.userAgent }),

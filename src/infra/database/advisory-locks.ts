@@ -1,0 +1,8 @@
+/**
+ * The service's session-level advisory locks, in PostgreSQL's two-number space. Locks on texts (a subject's events)
+ * live in its one-number space, so the two never meet.
+ */
+export const advisoryLocks = {
+  migrations: [1970496882, 1],
+  eventRelay: [1970496882, 2],
+} as const;

@@ -1,0 +1,108 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Client } from 'pg';
+import { DataSource, MigrationExecutor, MigrationInterface, QueryRunner } from 'typeorm';
+import { Config } from '../../config/config';
+import { advisoryLocks } from './advisory-locks';
+import { dataSourceOptions } from './data-source-options';
+
+export type MigrationClass = new () => MigrationInterface;
+
+const TABLE = 'migrations';
+const WAIT_MS = 120_000;
+
+/**
+ * Runs the steps that the database lacks, each in a transaction of its own. Of several processes that start together
+ * one runs them; the others wait for it and find nothing left to do.
+ * @returns names of the steps that this call ran, oldest first.
+ * @throws Error when a step fails (those before it stay), or another process keeps migrating for two minutes.
+ */
+export async function migrate(config: Config, migrations: readonly MigrationClass[]): Promise<string[]> {
+  return exclusively(config, migrations, async (executor) => {
+    const executed = await executor.executePendingMigrations();
+    return executed.map((migration) => migration.name);
+  });
+}
+
+/** Takes back the last step that was run, if there is one. Data of its tables is lost. @returns its name. */
+export async function undoLastMigration(
+  config: Config,
+  migrations: readonly MigrationClass[],
+): Promise<string | null> {
+  return exclusively(config, migrations, async (executor) => {
+    const [last] = await executor.getExecutedMigrations();
+    if (last) await executor.undoLastMigration();
+    return last?.name ?? null;
+  });
+}
+
+/** Names of the steps that the database lacks; it changes nothing and needs no right to. */
+export async function pendingMigrations(
+  config: Config,
+  migrations: readonly MigrationClass[],
+): Promise<string[]> {
+  const client = new Client({
+    connectionString: config.DATABASE_URL,
+    application_name: config.APP_NAME,
+    connectionTimeoutMillis: 5_000,
+    query_timeout: 5_000,
+  });
+  client.on('error', () => undefined);
+  try {
+    await client.connect();
+    const { rows: tables } = await client.query<{ there: boolean }>(
+      'SELECT to_regclass($1) IS NOT NULL AS there',
+      [TABLE],
+    );
+    const { rows } = tables[0]?.there
+      ? await client.query<{ name: string }>(`SELECT name FROM ${TABLE}`)
+      : { rows: [] };
+    const executed = new Set(rows.map((row) => row.name));
+    return migrations.map((migration) => migration.name).filter((name) => !executed.has(name));
+  } finally {
+    await client.end().catch(() => undefined);
+  }
+}
+
+/** The lock, the steps and the record of them share one session, so that losing the lock is losing the step in hand. */
+async function exclusively<T>(
+  config: Config,
+  migrations: readonly MigrationClass[],
+  work: (executor: MigrationExecutor) => Promise<T>,
+): Promise<T> {
+  const dataSource = new DataSource(
+    dataSourceOptions(config, {
+      migrations: [...migrations],
+      migrationsTableName: TABLE,
+      poolSize: 2,
+      connectTimeoutMS: 5_000,
+      // A step may rewrite a large table: the deadlines of requests don't fit.
+      extra: { statement_timeout: 0, keepAlive: true },
+    }),
+  );
+  await dataSource.initialize();
+  try {
+    const runner = dataSource.createQueryRunner();
+    await lock(runner);
+    const executor = new MigrationExecutor(dataSource, runner);
+    executor.transaction = 'each';
+    return await work(executor);
+  } finally {
+    // Ends the session, which frees the lock.
+    await dataSource.destroy();
+  }
+}
+
+/** Asks again and again, because a session that waits inside PostgreSQL would block CREATE INDEX CONCURRENTLY. */
+async function lock(runner: QueryRunner): Promise<void> {
+  const deadline = performance.now() + WAIT_MS;
+  for (;;) {
+    const [row] = (await runner.query('SELECT pg_try_advisory_lock($1::int, $2::int) AS locked', [
+      ...advisoryLocks.migrations,
+    ])) as { locked: boolean }[];
+    if (row?.locked) return;
+    if (performance.now() > deadline) {
+      throw new Error(`another process has been migrating this database for ${WAIT_MS / 1000} s`);
+    }
+    await sleep(200);
+  }
+}

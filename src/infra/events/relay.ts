@@ -1,0 +1,131 @@
+import { Inject, Injectable, Logger, OnApplicationBootstrap, OnApplicationShutdown } from '@nestjs/common';
+import { CONFIG, Config } from '../../config/config';
+import { BACKGROUND } from '../background';
+import { withDeadline } from '../deadline';
+import { Effect, Effects } from './effects';
+import { relayLeader } from './event-metrics';
+import { EventStream, Superseded } from './event-stream';
+import { EventType } from './event-types';
+import { LeaseLost, RelayLease } from './relay-lease';
+import { RelayTerm } from './relay-term';
+
+const POLL_MS = 150;
+const FOLLOW_MS = 500;
+const RETRY_MS = 1_000;
+/** A publisher that gets nowhere for so long makes room: perhaps another process reaches Redis. */
+const GIVE_UP_MS = 10_000;
+const STOP_MS = 2_000;
+
+/**
+ * Publishes committed events to the Redis Stream: at least once, in commit order per subject. Of all processes one
+ * publishes, the others wait for its end. While Redis or PostgreSQL is away events stay in the outbox.
+ */
+@Injectable()
+export class Relay implements OnApplicationBootstrap, OnApplicationShutdown {
+  private readonly logger = new Logger('EventRelay');
+  private readonly effects = new Effects();
+  private running: Promise<void> = Promise.resolve();
+  private stopping = false;
+  private lease?: RelayLease;
+  private state = '';
+  private wake = (): void => undefined;
+
+  constructor(
+    @Inject(CONFIG) private readonly config: Config,
+    @Inject(BACKGROUND) private readonly background: boolean,
+  ) {}
+
+  /**
+   * Has something done for every event of a type before it is published, until it succeeds, and again after every
+   * connection to Redis for those of the last ten minutes. Call it while the modules initialise.
+   */
+  onEvent<T extends EventType>(type: T, effect: Effect<T>): void {
+    this.effects.on(type, effect);
+  }
+
+  onApplicationBootstrap(): void {
+    if (this.background) this.running = this.run();
+  }
+
+  /** Finishes the batch in hand, for at most two seconds, and hands the lease back. */
+  async onApplicationShutdown(): Promise<void> {
+    this.stopping = true;
+    this.wake();
+    await withDeadline(this.running, STOP_MS, 'the event relay').catch(() => this.lease?.destroy());
+  }
+
+  private async run(): Promise<void> {
+    while (!this.stopping) {
+      try {
+        await this.compete();
+      } catch (error) {
+        if (error instanceof LeaseLost) this.report('waiting', `waiting for PostgreSQL: ${error.message}`);
+        if (error instanceof Superseded) this.report('superseded', error.message);
+      }
+      await this.rest(RETRY_MS);
+    }
+  }
+
+  /** Waits to become the publisher, and is it until something ends it. */
+  private async compete(): Promise<void> {
+    this.lease = await RelayLease.open(this.config);
+    try {
+      while (!this.stopping) {
+        const term = await this.lease.acquire();
+        if (term !== null) return await this.lead(this.lease, term);
+        this.report('following', 'another process publishes events');
+        await this.rest(FOLLOW_MS);
+      }
+    } finally {
+      await this.lease.close();
+    }
+  }
+
+  private async lead(lease: RelayLease, number: number): Promise<void> {
+    const stream = new EventStream(this.config, number);
+    const term = new RelayTerm(lease, stream, this.effects);
+    let failures = 0;
+    let goodAt = performance.now();
+    try {
+      relayLeader.set(1);
+      await stream.open();
+      while (!this.stopping) {
+        try {
+          const more = await term.step();
+          this.report('leading', `publishing events, term ${number}`);
+          failures = 0;
+          goodAt = performance.now();
+          if (!more) await this.rest(POLL_MS);
+        } catch (error) {
+          if (error instanceof LeaseLost || error instanceof Superseded) throw error;
+          this.report('stalled', `events wait: ${(error as Error).message}`);
+          if (performance.now() - goodAt > GIVE_UP_MS) throw error;
+          await this.rest(Math.min(1_000, 50 * 2 ** failures++));
+        }
+      }
+    } finally {
+      relayLeader.set(0);
+      stream.close();
+    }
+  }
+
+  /** Logs changes of state only: an outage of an hour is two lines. */
+  private report(state: string, message: string): void {
+    if (state === this.state) return;
+    this.state = state;
+    if (state === 'leading' || state === 'following') this.logger.log(message);
+    else this.logger.warn(message);
+  }
+
+  /** Sleeps, unless the relay is being stopped. */
+  private async rest(milliseconds: number): Promise<void> {
+    if (this.stopping) return;
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, milliseconds);
+      this.wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  }
+}
