@@ -1,0 +1,37 @@
+import { Inject, Injectable, Logger, OnModuleInit } from '@nestjs/common';
+import { readFile } from 'node:fs/promises';
+import { CountryResponse, Reader } from 'mmdb-lib';
+import { CONFIG, Config } from '../../config/config';
+
+const BUNDLED = '@ip-location-db/geo-whois-asn-country-mmdb/geo-whois-asn-country.mmdb';
+
+/** The flat layout of the bundled database; MaxMind's own nests the code. */
+type Found = { country_code?: string } & Partial<CountryResponse>;
+
+/** Countries of addresses, from a database on disk: nobody is asked over the network. */
+@Injectable()
+export class Countries implements OnModuleInit {
+  private reader?: Reader<CountryResponse>;
+  private readonly logger = new Logger(Countries.name);
+
+  constructor(@Inject(CONFIG) private readonly config: Config) {}
+
+  async onModuleInit(): Promise<void> {
+    const path = this.config.GEOIP_DATABASE_PATH || require.resolve(BUNDLED);
+    try {
+      this.reader = new Reader<CountryResponse>(await readFile(path));
+    } catch (error) {
+      this.logger.warn(`countries stay unknown: ${(error as Error).message}`);
+    }
+  }
+
+  /** ISO 3166-1 alpha-2; null for private and unknown addresses. */
+  of(address: string): string | null {
+    try {
+      const found = this.reader?.get(address) as Found | null | undefined;
+      return found?.country_code ?? found?.country?.iso_code ?? null;
+    } catch {
+      return null;
+    }
+  }
+}

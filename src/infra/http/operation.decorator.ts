@@ -1,0 +1,93 @@
+import { applyDecorators, HttpCode, Type } from '@nestjs/common';
+import {
+  ApiBearerAuth,
+  ApiExtraModels,
+  ApiOperation,
+  ApiResponse,
+  getSchemaPath,
+  refs,
+  type ApiResponseOptions,
+} from '@nestjs/swagger';
+import { STATUS_CODES } from 'node:http';
+import type { ErrorDefinition } from '../../common/app-error';
+import { notAuthenticated, unavailable } from '../../common/common.errors';
+import { Public } from './public.decorator';
+import { Problem, statusOf } from './problem';
+
+interface OperationOptions {
+  summary: string;
+  description?: string;
+  /** Status of success; default 200. */
+  status?: number;
+  /** What it answers: one class, or several for alternatives. None: no body. */
+  reply?: Type | Type[];
+  replyDescription?: string;
+  /** Everybody may call it. Default: a signed-in caller. */
+  public?: boolean;
+  errors?: ErrorDefinition[];
+}
+
+/** Describes one operation: who may call it, what it answers, and every error it can raise, with an example each. */
+export function Operation(options: OperationOptions): MethodDecorator & ClassDecorator {
+  const status = options.status ?? 200;
+  const errors = [...(options.errors ?? []), ...(options.public ? [] : [notAuthenticated]), unavailable];
+  return applyDecorators(
+    HttpCode(status),
+    ApiOperation({ summary: options.summary, description: options.description }),
+    ApiResponse(success(status, options)),
+    ...byStatus(errors).map(([code, some]) => ApiResponse(failure(code, some))),
+    ApiExtraModels(Problem, ...[options.reply ?? []].flat()),
+    ...(options.public ? [Public()] : [ApiBearerAuth()]),
+  );
+}
+
+function success(status: number, { reply, replyDescription }: OperationOptions): ApiResponseOptions {
+  const description = replyDescription ?? STATUS_CODES[status] ?? '';
+  if (!reply) return { status, description };
+  if (!Array.isArray(reply)) return { status, description, type: reply };
+  return { status, description, schema: { oneOf: refs(...reply) } };
+}
+
+function byStatus(errors: ErrorDefinition[]): [number, ErrorDefinition[]][] {
+  const grouped = new Map<number, ErrorDefinition[]>();
+  for (const error of new Set(errors)) {
+    const status = statusOf[error.kind];
+    grouped.set(status, [...(grouped.get(status) ?? []), error]);
+  }
+  return [...grouped].sort(([a], [b]) => a - b);
+}
+
+function failure(status: number, errors: ErrorDefinition[]): ApiResponseOptions {
+  const header = (description: string) => ({ description, schema: { type: 'string' as const } });
+  return {
+    status,
+    description: errors.map((error) => `\`${error.code}\`: ${error.message}`).join('\n\n'),
+    headers: {
+      ...(status === 401 && { 'WWW-Authenticate': header('Bearer (RFC 6750)') }),
+      ...((status === 429 || status === 503) && { 'Retry-After': header('Seconds to wait') }),
+    },
+    content: {
+      'application/problem+json': {
+        schema: { $ref: getSchemaPath(Problem) },
+        examples: Object.fromEntries(
+          errors.map((error) => [
+            error.code,
+            { summary: error.message, value: problemExample(status, error) },
+          ]),
+        ),
+      },
+    },
+  };
+}
+
+function problemExample(status: number, error: ErrorDefinition): Problem {
+  return {
+    type: 'about:blank',
+    title: STATUS_CODES[status] ?? 'Error',
+    status,
+    detail: error.message,
+    code: error.code,
+    request_id: '0192f0a4-5c1e-7cc2-b4d5-7f3d7f1e9f10',
+    ...(error.kind === 'invalid' && { errors: [{ field: 'field', message: 'what is wrong with it' }] }),
+  };
+}

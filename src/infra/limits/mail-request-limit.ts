@@ -1,0 +1,28 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { CONFIG, Config } from '../../config/config';
+import { Limit, Limits } from './limits';
+
+/** Mails that strangers can have sent to an address (reset, verification), per mail address and per client address. */
+@Injectable()
+export class MailRequestLimit {
+  private readonly limit: Limit;
+
+  constructor(
+    @Inject(CONFIG) config: Config,
+    private readonly limits: Limits,
+  ) {
+    this.limit = {
+      name: 'mail-request',
+      points: config.RATELIMIT_PASSWORD_RESET_ATTEMPTS,
+      seconds: config.RATELIMIT_PASSWORD_RESET_WINDOW_HOURS * 3600,
+    };
+  }
+
+  /**
+   * @param kind what is asked for; each kind counts for itself.
+   * @throws rate_limited for known and unknown addresses alike.
+   */
+  async take(kind: string, ip: string, email: string): Promise<void> {
+    await this.limits.consume([this.limit, `${kind} ip ${ip}`], [this.limit, `${kind} email ${email}`]);
+  }
+}

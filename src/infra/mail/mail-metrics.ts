@@ -1,0 +1,18 @@
+import { Counter, Gauge } from 'prom-client';
+import { metricsRegistry } from '../metrics/metrics-registry';
+
+const registers = [metricsRegistry];
+
+export const mailSent = new Counter({
+  name: 'user_service_mail_sent_total',
+  help: 'Tries to send a mail: sent, dropped (nobody to write to any more), failed (tried again later), given_up.',
+  labelNames: ['result'],
+  registers,
+});
+
+export const mailOutbox = new Gauge({
+  name: 'user_service_mail_outbox',
+  help: 'Mails in the outbox: waiting, or given_up and kept for the operator. As of some seconds ago.',
+  labelNames: ['state'],
+  registers,
+});

@@ -1,0 +1,7 @@
+/** The metrics of this process, for Prometheus. Who may see them is the door's question. */
+import { Global, Module } from '@nestjs/common';
+import { Metrics } from './metrics';
+
+@Global()
+@Module({ providers: [Metrics], exports: [Metrics] })
+export class MetricsModule {}
