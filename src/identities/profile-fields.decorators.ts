@@ -1,0 +1,56 @@
+import { applyDecorators } from '@nestjs/common';
+import { ApiProperty } from '@nestjs/swagger';
+import { isTimeZone, isURL, Matches, ValidateBy } from 'class-validator';
+import { IsText } from '../common/is-text.decorator';
+
+const rule = (name: string, validate: (value: unknown) => boolean, message: string): PropertyDecorator =>
+  ValidateBy({ name, validator: { validate, defaultMessage: () => `$property ${message}` } });
+
+export const IsName = (): PropertyDecorator =>
+  applyDecorators(IsText({ min: 1, max: 255 }), Matches(/\S/, { message: '$property must not be blank' }));
+
+/** E.164: a plus and up to 15 digits. */
+export const IsPhone = (): PropertyDecorator =>
+  applyDecorators(
+    Matches(/^\+[1-9]\d{1,14}$/, { message: '$property must be an E.164 number such as +919876543210' }),
+    ApiProperty({
+      example: '+919876543210',
+      description: 'E.164',
+      type: String,
+      nullable: true,
+      required: false,
+    }),
+  );
+
+/** A name of the IANA time zone database. */
+export const IsIanaTimezone = (): PropertyDecorator =>
+  rule(
+    'isIanaTimezone',
+    (value) => typeof value === 'string' && /^[A-Z]/i.test(value) && value.length <= 64 && isTimeZone(value),
+    'must be an IANA time zone such as Asia/Kolkata',
+  );
+
+/** A BCP 47 language tag. */
+export const IsLocaleTag = (): PropertyDecorator =>
+  rule('isLocaleTag', isLocaleTag, 'must be a BCP 47 language tag such as en-US');
+
+export const IsHttpsUrl = (): PropertyDecorator =>
+  rule(
+    'isHttpsUrl',
+    (value) =>
+      typeof value === 'string' &&
+      value.length <= 2048 &&
+      isURL(value, { protocols: ['https'], require_protocol: true }),
+    'must be an https URL',
+  );
+
+const isNotBlank = (value: unknown): boolean => typeof value !== 'string' || /\S/.test(value);
+
+function isLocaleTag(value: unknown): boolean {
+  if (typeof value !== 'string' || value.length > 35) return false;
+  try {
+    return Intl.getCanonicalLocales(value).length === 1;
+  } catch {
+    return false;
+  }
+}

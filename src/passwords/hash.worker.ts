@@ -1,0 +1,31 @@
+/**
+ * Runs in threads of its own. The synchronous calls are meant: they keep to this thread, while the asynchronous ones
+ * would fill libuv's pool, and every RSA signature of the process would queue behind hashes.
+ */
+import { verifySync } from '@node-rs/argon2';
+import { compareSync, hashSync } from 'bcrypt';
+import { BCRYPT_MAX_BYTES } from './bcrypt-limit';
+import { passwordScore } from './password-score';
+
+export type HashTask =
+  | { kind: 'hash'; password: string; cost: number }
+  | { kind: 'verify'; password: string; hash: string }
+  | { kind: 'score'; password: string; about: string[] };
+
+export default function run(task: HashTask): string | boolean | number {
+  switch (task.kind) {
+    case 'hash':
+      return hashSync(task.password, task.cost);
+    case 'verify':
+      return verify(task.password, task.hash);
+    case 'score':
+      return passwordScore(task.password, task.about);
+  }
+}
+
+function verify(password: string, hash: string): boolean {
+  if (hash.startsWith('$argon2')) return verifySync(hash, password);
+  // What bcrypt would ignore or cut must not count as equal; comparing all the same keeps the time.
+  const readable = Buffer.byteLength(password) <= BCRYPT_MAX_BYTES && !password.includes('\0');
+  return compareSync(password, hash) && readable;
+}

@@ -1,0 +1,59 @@
+import { Injectable } from '@nestjs/common';
+import { EntityManager } from 'typeorm';
+import { AuthenticatedCaller } from '../common/caller';
+import { Clock } from '../common/clock';
+import { User } from '../identities/user.entity';
+import { Events } from '../infra/events/events';
+import { EndSessions } from '../sessions/end-sessions.service';
+import { OneTimeTokens } from '../tokens/one-time-tokens.service';
+import { PasswordChangedMail } from './password-changed.mail';
+import { invalidCurrentPassword } from './passwords.errors';
+
+/** What a change of password leaves in PostgreSQL. */
+@Injectable()
+export class PasswordChangeRecord {
+  constructor(
+    private readonly clock: Clock,
+    private readonly endSessions: EndSessions,
+    private readonly events: Events,
+    private readonly tokens: OneTimeTokens,
+    private readonly mail: PasswordChangedMail,
+  ) {}
+
+  /** @returns ids of the sessions that were ended. */
+  async write(caller: AuthenticatedCaller, user: User, hash: string, endOthers: boolean): Promise<string[]> {
+    return this.endSessions.run(
+      caller,
+      {
+        userId: user.id,
+        reason: 'password_changed',
+        which: (session) => endOthers && session.id !== caller.sessionId,
+      },
+      (tx, ended) => this.change(tx, caller, user, hash, ended.length),
+    );
+  }
+
+  private async change(
+    tx: EntityManager,
+    caller: AuthenticatedCaller,
+    user: User,
+    passwordHash: string,
+    sessionsRevoked: number,
+  ): Promise<void> {
+    const now = this.clock.date();
+    // Of two changes at once, the second one's present password is no longer the present one.
+    const { affected } = await tx.update(
+      User,
+      { id: user.id, passwordHash: user.passwordHash! },
+      { passwordHash, passwordChangedAt: now, updatedAt: now },
+    );
+    if (affected !== 1) throw invalidCurrentPassword();
+    await this.tokens.discard(tx, user.id, 'password_reset');
+    await this.events.record(tx, caller, {
+      type: 'password.changed',
+      subject: `user:${user.id}`,
+      data: { sessions_revoked: sessionsRevoked },
+    });
+    await this.mail.enqueue(tx, user.id);
+  }
+}

@@ -1,0 +1,76 @@
+import { Inject, Injectable, OnApplicationShutdown, OnModuleInit } from '@nestjs/common';
+import { randomBytes } from 'node:crypto';
+import Piscina from 'piscina';
+import { Gauge } from 'prom-client';
+import { metricsRegistry } from '../infra/metrics/metrics-registry';
+import { CONFIG, Config } from '../config/config';
+import { workerFile } from '../infra/worker-file';
+import { BCRYPT_MAX_BYTES } from './bcrypt-limit';
+import type { HashTask } from './hash.worker';
+import { hashingBusy } from './passwords.errors';
+
+const queueLength = new Gauge({
+  name: 'user_service_password_hash_queue',
+  help: 'Hashes that wait for a thread.',
+  registers: [metricsRegistry],
+});
+
+/**
+ * Hashes and checks passwords in threads of its own, one a core by default, behind a bounded queue: a storm of
+ * sign-ins makes sign-ins wait and then fail with 503, and nothing else.
+ */
+@Injectable()
+export class PasswordHasher implements OnModuleInit, OnApplicationShutdown {
+  private readonly pool: Piscina;
+  /** Of a password that nobody has; checked where there is no account, so that both take the same time. */
+  private decoy: Promise<string>;
+
+  constructor(@Inject(CONFIG) private readonly config: Config) {
+    this.pool = new Piscina({
+      filename: workerFile(__filename, './hash.worker'),
+      minThreads: config.PASSWORD_HASH_CONCURRENCY,
+      maxThreads: config.PASSWORD_HASH_CONCURRENCY,
+      maxQueue: config.PASSWORD_HASH_QUEUE,
+    });
+    this.decoy = this.hash(randomBytes(24).toString('base64'));
+    this.decoy.catch(() => {});
+  }
+
+  async onModuleInit(): Promise<void> {
+    await this.decoy;
+  }
+
+  async onApplicationShutdown(): Promise<void> {
+    await this.pool.destroy();
+  }
+
+  /** bcrypt at PASSWORD_BCRYPT_COST. @throws hashing_busy */
+  async hash(password: string): Promise<string> {
+    return this.run({ kind: 'hash', password, cost: this.config.PASSWORD_BCRYPT_COST });
+  }
+
+  /** Null as hash takes as long as a wrong password, and is never right. @throws hashing_busy */
+  async verify(password: string, hash: string | null): Promise<boolean> {
+    const matches = await this.run<boolean>({ kind: 'verify', password, hash: hash ?? (await this.decoy) });
+    return matches && hash !== null;
+  }
+
+  /** 0 to 4, see `passwordScore`. @throws hashing_busy */
+  async score(password: string, about: string[]): Promise<number> {
+    return this.run({ kind: 'score', password, about });
+  }
+
+  /** Whether a right password should be hashed anew: another scheme, or another cost than today's. */
+  isOutdated(hash: string, password: string): boolean {
+    if (Buffer.byteLength(password) > BCRYPT_MAX_BYTES) return false;
+    return !new RegExp(`^\\$2[aby]\\$${String(this.config.PASSWORD_BCRYPT_COST).padStart(2, '0')}\\$`).test(
+      hash,
+    );
+  }
+
+  private async run<T>(task: HashTask): Promise<T> {
+    if (this.pool.queueSize >= this.config.PASSWORD_HASH_QUEUE) throw hashingBusy({ retryAfter: 2 });
+    queueLength.set(this.pool.queueSize);
+    return (await this.pool.run(task)) as T;
+  }
+}

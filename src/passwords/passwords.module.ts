@@ -1,0 +1,36 @@
+/**
+ * Passwords: what they must be like, their hashes, change and reset. It refuses to sign anybody in, and to hash on
+ * the event loop or in libuv's pool.
+ */
+import { Module } from '@nestjs/common';
+import { IdentitiesModule } from '../identities/identities.module';
+import { SessionsModule } from '../sessions/sessions.module';
+import { TokensModule } from '../tokens/tokens.module';
+import { ChangePassword } from './change-password.service';
+import { PasswordChangeRecord } from './password-change-record';
+import { PasswordResetRecord } from './password-reset-record';
+import { RequestPasswordReset } from './request-password-reset.service';
+import { PasswordChangedMail } from './password-changed.mail';
+import { PasswordHasher } from './password-hasher';
+import { PasswordPolicy } from './password-policy';
+import { PasswordResetMail } from './password-reset.mail';
+import { PasswordsController } from './passwords.controller';
+import { ResetPassword } from './reset-password.service';
+
+@Module({
+  imports: [IdentitiesModule, TokensModule, SessionsModule],
+  controllers: [PasswordsController],
+  providers: [
+    PasswordHasher,
+    PasswordPolicy,
+    PasswordChangedMail,
+    PasswordResetMail,
+    RequestPasswordReset,
+    ResetPassword,
+    PasswordResetRecord,
+    ChangePassword,
+    PasswordChangeRecord,
+  ],
+  exports: [PasswordHasher, PasswordPolicy],
+})
+export class PasswordsModule {}

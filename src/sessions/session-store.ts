@@ -1,0 +1,153 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { Redis, Result } from 'ioredis';
+import { Clock } from '../common/clock';
+import { CONFIG, Config } from '../config/config';
+import { Session, SessionAbout } from './session';
+import { openScript, revokeBeforeScript, rotateScript } from './session-scripts';
+
+declare module 'ioredis' {
+  interface RedisCommander<Context> {
+    openSession(key: string, ...args: (string | number)[]): Result<string[], Context>;
+    rotateSession(key: string, ...args: (string | number)[]): Result<[string, ...string[]], Context>;
+    revokeSessionsBefore(key: string, epoch: number): Result<null, Context>;
+  }
+}
+
+const DAY = 86_400_000;
+/** A person has fewer devices; a script that signs in for ever must not fill Redis. */
+const MOST_SESSIONS = 100;
+
+export type Rotation =
+  | { kind: 'rotated'; counter: number; absoluteEnd: number; persistent: boolean; mfa: boolean }
+  | { kind: 'missing' }
+  | { kind: 'reused'; sessionIds: string[] }
+  | { kind: 'limited'; retryAfter: number };
+
+/**
+ * Sessions in Redis, one hash a user. Redis lost means that everyone signs in again, and that nobody gets in.
+ * Each method is one round trip.
+ */
+@Injectable()
+export class SessionStore {
+  constructor(
+    private readonly redis: Redis,
+    private readonly clock: Clock,
+    @Inject(CONFIG) private readonly config: Config,
+  ) {
+    redis.defineCommand('openSession', { numberOfKeys: 1, lua: openScript });
+    redis.defineCommand('rotateSession', { numberOfKeys: 1, lua: rotateScript });
+    redis.defineCommand('revokeSessionsBefore', { numberOfKeys: 1, lua: revokeBeforeScript });
+  }
+
+  /** @returns ids of the least recently used sessions that had to make room. */
+  async open(session: Session): Promise<string[]> {
+    const { counter, rotatedAt, lastActiveAt, expiresAt, absoluteEnd, epoch, persistent, mfa } = session;
+    const state = [
+      counter,
+      rotatedAt,
+      lastActiveAt,
+      expiresAt,
+      absoluteEnd,
+      epoch,
+      Number(persistent),
+      Number(mfa),
+      lastActiveAt,
+      0,
+    ].join(' ');
+    const about = JSON.stringify(session.about);
+    return this.redis.openSession(
+      key(session.userId),
+      session.id,
+      state,
+      about,
+      absoluteEnd,
+      this.clock.now(),
+      MOST_SESSIONS,
+    );
+  }
+
+  /** Whether the session lives: asked for every authenticated request. */
+  async isOpen(userId: string, sessionId: string): Promise<boolean> {
+    const state = await this.redis.hget(key(userId), sessionId);
+    return state !== null && readState(state).expiresAt > this.clock.now();
+  }
+
+  /** Exchanges the refresh token with this number for the next; see `rotateScript` for the rules. */
+  async rotate(userId: string, sessionId: string, presented: number, leastEpoch: number): Promise<Rotation> {
+    const { config } = this;
+    const [kind, ...rest] = await this.redis.rotateSession(
+      key(userId),
+      sessionId,
+      presented,
+      this.clock.now(),
+      config.REFRESH_GRACE_SECONDS * 1000,
+      config.REDIS_SESSION_INACTIVITY_DAYS * DAY,
+      config.RATELIMIT_REFRESH_ATTEMPTS,
+      config.RATELIMIT_REFRESH_WINDOW_MINUTES * 60_000,
+      leastEpoch,
+    );
+    if (kind === 'rotated')
+      return {
+        kind,
+        counter: Number(rest[0]),
+        absoluteEnd: Number(rest[1]),
+        persistent: rest[2] === '1',
+        mfa: rest[3] === '1',
+      };
+    if (kind === 'reused') return { kind, sessionIds: rest };
+    if (kind === 'limited') return { kind, retryAfter: Math.ceil(Number(rest[0]) / 1000) };
+    return { kind: 'missing' };
+  }
+
+  /** A user's living sessions, the most recently active first. */
+  async list(userId: string): Promise<Session[]> {
+    const fields = await this.redis.hgetall(key(userId));
+    return Object.entries(fields)
+      .filter(([field]) => !field.includes(':'))
+      .map(([id, state]) => ({
+        id,
+        userId,
+        ...readState(state),
+        about: JSON.parse(fields[`${id}:about`] ?? '{}') as SessionAbout,
+      }))
+      .filter((session) => session.expiresAt > this.clock.now())
+      .sort((a, b) => b.lastActiveAt - a.lastActiveAt);
+  }
+
+  /** Ends these sessions; those that are not there are not an error. */
+  async revoke(userId: string, sessionIds: readonly string[]): Promise<void> {
+    if (sessionIds.length === 0) return;
+    await this.redis.hdel(key(userId), ...sessionIds.flatMap((id) => [id, `${id}:about`]));
+  }
+
+  /** Ends every session that was opened under an epoch smaller than this. */
+  async revokeBefore(userId: string, epoch: number): Promise<void> {
+    await this.redis.revokeSessionsBefore(key(userId), epoch);
+  }
+}
+
+/** The hash tag keeps a user's keys on one node of a cluster. */
+const key = (userId: string): string => `sessions:{${userId}}`;
+
+function readState(state: string): Omit<Session, 'id' | 'userId' | 'about'> {
+  const [
+    counter = 0,
+    rotatedAt = 0,
+    lastActiveAt = 0,
+    expiresAt = 0,
+    absoluteEnd = 0,
+    epoch = 0,
+    persistent = 0,
+    mfa = 0,
+  ] = state.split(' ').map(Number);
+  return {
+    counter,
+    rotatedAt,
+    lastActiveAt,
+    expiresAt,
+    absoluteEnd,
+    epoch,
+    persistent: persistent === 1,
+    mfa: mfa === 1,
+  };
+}

@@ -1,0 +1,20 @@
+/**
+ * Sessions: open, rotate, list, end. It refuses to judge who may open one, and never extends a session's absolute end.
+ */
+import { Module } from '@nestjs/common';
+import { Countries } from '../infra/geo/countries';
+import { TokensModule } from '../tokens/tokens.module';
+import { EndSessions } from './end-sessions.service';
+import { RefreshTokens } from './refresh-tokens';
+import { RevocationEffect } from './revocation-effect';
+import { SessionStore } from './session-store';
+import { SessionsController } from './sessions.controller';
+import { Sessions } from './sessions.service';
+
+@Module({
+  imports: [TokensModule],
+  controllers: [SessionsController],
+  providers: [SessionStore, EndSessions, RefreshTokens, Sessions, RevocationEffect, Countries],
+  exports: [SessionStore, EndSessions, RefreshTokens],
+})
+export class SessionsModule {}

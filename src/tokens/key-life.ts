@@ -1,0 +1,33 @@
+import { KeyUse } from './signing-key.entity';
+
+export type KeyStatus = 'pending' | 'active' | 'retiring' | 'retired' | 'revoked';
+
+export interface KeyTimes {
+  kid: string;
+  use: KeyUse;
+  activatesAt: Date;
+  revokedAt: Date | null;
+}
+
+/**
+ * A key's status follows from the times of all keys of its use, so nothing has to be flipped on time:
+ * `pending` until it activates, `active` until the next one does, `retiring` until the last token it signed is over.
+ * @param tokenLife milliseconds that the longest-lived token of this use is good for.
+ */
+export function keyStatus(
+  key: KeyTimes,
+  all: readonly KeyTimes[],
+  now: number,
+  tokenLife: number,
+): KeyStatus {
+  if (key.revokedAt && key.revokedAt.getTime() <= now) return 'revoked';
+  const activates = key.activatesAt.getTime();
+  if (activates > now) return 'pending';
+  const successor = all
+    .filter((other) => other.use === key.use && other.kid !== key.kid && !other.revokedAt)
+    .map((other) => other.activatesAt.getTime())
+    .filter((time) => time > activates && time <= now)
+    .reduce((earliest, time) => Math.min(earliest, time), Infinity);
+  if (successor === Infinity) return 'active';
+  return now < successor + tokenLife ? 'retiring' : 'retired';
+}

@@ -1,0 +1,74 @@
+import { Injectable } from '@nestjs/common';
+import { EntityManager, IsNull } from 'typeorm';
+import { Clock } from '../common/clock';
+import { idBytes, idFromBytes } from '../common/ids';
+import { OneTimePurpose, OneTimeToken } from './one-time-token.entity';
+import { OpaqueTokens } from './opaque-tokens.service';
+
+const ID_BYTES = 16;
+
+/** Tokens for mailed links: good once, for a while, for one purpose and the address they were mailed to. */
+@Injectable()
+export class OneTimeTokens {
+  constructor(
+    private readonly opaque: OpaqueTokens,
+    private readonly clock: Clock,
+  ) {}
+
+  /**
+   * Makes a token. Asking again with the same id gives the same token, so a mail that is written twice holds the same
+   * link.
+   * @returns the token, and whether this call made it.
+   */
+  async issue(
+    tx: EntityManager,
+    token: Pick<OneTimeToken, 'id' | 'userId' | 'purpose' | 'email'> & { ttlMs: number },
+  ): Promise<{ token: string; isNew: boolean }> {
+    const { ttlMs, ...row } = token;
+    const inserted = await tx
+      .createQueryBuilder()
+      .insert()
+      .into(OneTimeToken)
+      .values({
+        ...row,
+        createdAt: this.clock.date(),
+        expiresAt: new Date(this.clock.now() + ttlMs),
+        usedAt: null,
+      })
+      .orIgnore()
+      .returning('id')
+      .execute();
+    return {
+      token: this.opaque.seal(row.purpose, idBytes(row.id)),
+      isNew: (inserted.raw as unknown[]).length > 0,
+    };
+  }
+
+  /** The id inside a token; null where it was not made here. Asked before any transaction: a new key may be fetched. */
+  async identify(purpose: OneTimePurpose, token: string): Promise<string | null> {
+    const payload = await this.opaque.open(purpose, token, ID_BYTES);
+    return payload && idFromBytes(payload);
+  }
+
+  /** Uses a token up: of any number of simultaneous calls one gets it. Null where it is unknown, used or over. */
+  async consume(tx: EntityManager, purpose: OneTimePurpose, id: string): Promise<OneTimeToken | null> {
+    const now = this.clock.date();
+    const result = await tx
+      .createQueryBuilder()
+      .update(OneTimeToken)
+      .set({ usedAt: now })
+      .where('id = :id AND purpose = :purpose', { id, purpose })
+      .andWhere('used_at IS NULL AND expires_at > :now', { now })
+      .returning('*')
+      .execute();
+    const [row] = result.raw as { id: string; user_id: string; email: string }[];
+    return row
+      ? ({ id: row.id, userId: row.user_id, purpose, email: row.email, usedAt: now } as OneTimeToken)
+      : null;
+  }
+
+  /** Ends every unused token of a user for a purpose. */
+  async discard(tx: EntityManager, userId: string, purpose: OneTimePurpose): Promise<void> {
+    await tx.update(OneTimeToken, { userId, purpose, usedAt: IsNull() }, { usedAt: this.clock.date() });
+  }
+}
