@@ -1,0 +1,144 @@
+import { Body, Controller, Post, Req, Res } from '@nestjs/common';
+import { ApiTags } from '@nestjs/swagger';
+import type { AuthenticatedCaller, Caller } from '../common/caller';
+import { rateLimited } from '../common/common.errors';
+import { bodyErrors } from '../infra/http/body-errors';
+import { CallerParam } from '../infra/http/caller.decorator';
+import type { HttpReply, HttpRequest } from '../infra/http/http-request';
+import { Operation } from '../infra/http/operation.decorator';
+import { hashingBusy, passwordPolicy } from '../passwords/passwords.errors';
+import { invalidRefreshToken, refreshTokenMissing, refreshTokenReused } from '../sessions/sessions.errors';
+import {
+  LoginBody,
+  LogoutBody,
+  LogoutReply,
+  RefreshBody,
+  RefreshReply,
+  RegisterBody,
+  RegisterReply,
+  TokenReply,
+} from './auth.dto';
+import {
+  accountDeactivated,
+  accountSuspended,
+  emailNotVerified,
+  invalidCredentials,
+  originNotAllowed,
+} from './auth.errors';
+import { Login } from './login.service';
+import { Logout } from './logout.service';
+import { RefreshCookie } from './refresh-cookie';
+import { Refresh } from './refresh.service';
+import { Register } from './register.service';
+import { signedInUser, TokenReplies } from './token-reply';
+
+@ApiTags('Sign-in')
+@Controller('v1/auth')
+export class AuthController {
+  constructor(
+    private readonly register_: Register,
+    private readonly login_: Login,
+    private readonly refresh_: Refresh,
+    private readonly logout_: Logout,
+    private readonly replies: TokenReplies,
+    private readonly cookie: RefreshCookie,
+  ) {}
+
+  @Post('register')
+  @Operation({
+    summary: 'Sign up',
+    description: 'Answers the same for an address that has an account; its owner is told by mail.',
+    status: 201,
+    reply: RegisterReply,
+    public: true,
+    errors: [...bodyErrors, passwordPolicy, rateLimited, hashingBusy],
+  })
+  async register(@CallerParam() caller: Caller, @Body() body: RegisterBody): Promise<RegisterReply> {
+    return this.register_.run(caller, body);
+  }
+
+  @Post('login')
+  @Operation({
+    summary: 'Sign in',
+    description:
+      'The refresh token goes into an HttpOnly cookie, or into the reply with `token_delivery: "body"`.',
+    reply: TokenReply,
+    public: true,
+    errors: [
+      ...bodyErrors,
+      invalidCredentials,
+      accountSuspended,
+      accountDeactivated,
+      emailNotVerified,
+      originNotAllowed,
+      rateLimited,
+      hashingBusy,
+    ],
+  })
+  async login(
+    @CallerParam() caller: Caller,
+    @Body() body: LoginBody,
+    @Req() request: HttpRequest,
+    @Res({ passthrough: true }) reply: HttpReply,
+  ): Promise<TokenReply> {
+    const inCookie = body.token_delivery === 'cookie';
+    if (inCookie) this.cookie.requireKnownOrigin(request);
+    const { principal, session } = await this.login_.run(caller, body);
+    const tokens = await this.replies.write(principal, session);
+    return { ...this.deliver(reply, tokens, inCookie ? session : null), user: signedInUser(principal) };
+  }
+
+  @Post('refresh')
+  @Operation({
+    summary: 'Exchange the refresh token for new tokens',
+    description:
+      'A refresh token works once. Presenting the previous one within REFRESH_GRACE_SECONDS returns the same successor; anything older ends every session of the user.',
+    reply: RefreshReply,
+    public: true,
+    errors: [
+      ...bodyErrors,
+      refreshTokenMissing,
+      invalidRefreshToken,
+      refreshTokenReused,
+      originNotAllowed,
+      rateLimited,
+    ],
+  })
+  async refresh(
+    @CallerParam() caller: Caller,
+    @Body() body: RefreshBody,
+    @Req() request: HttpRequest,
+    @Res({ passthrough: true }) reply: HttpReply,
+  ): Promise<RefreshReply> {
+    const fromCookie = body.refresh_token === undefined;
+    if (fromCookie) this.cookie.requireKnownOrigin(request);
+    const token = body.refresh_token ?? this.cookie.read(request);
+    if (!token) throw refreshTokenMissing();
+    const { principal, session, ...life } = await this.refresh_.run(caller, token);
+    return this.deliver(reply, await this.replies.write(principal, session), fromCookie ? life : null);
+  }
+
+  @Post('logout')
+  @Operation({ summary: 'Sign out', reply: LogoutReply, errors: bodyErrors })
+  async logout(
+    @CallerParam() caller: AuthenticatedCaller,
+    @Body() body: LogoutBody,
+    @Res({ passthrough: true }) reply: HttpReply,
+  ): Promise<LogoutReply> {
+    const answer = await this.logout_.run(caller, body);
+    this.cookie.clear(reply);
+    return answer;
+  }
+
+  /** @param cookie the session whose cookie is set; null leaves the refresh token in the reply. */
+  private deliver(
+    reply: HttpReply,
+    tokens: RefreshReply & { refresh_token: string },
+    cookie: { persistent: boolean; absoluteEnd: number } | null,
+  ): RefreshReply {
+    void reply.header('Cache-Control', 'no-store');
+    if (!cookie) return tokens;
+    this.cookie.set(reply, tokens.refresh_token, cookie);
+    return { ...tokens, refresh_token: null };
+  }
+}

@@ -1,0 +1,52 @@
+/**
+ * The sign-in use cases: sign-up, sign-in, refresh, sign-out, verified addresses. It joins what the features left of
+ * it do, and refuses to do it itself.
+ */
+import { Module } from '@nestjs/common';
+import { AuthzModule } from '../authz/authz.module';
+import { IdentitiesModule } from '../identities/identities.module';
+import { PasswordsModule } from '../passwords/passwords.module';
+import { SessionsModule } from '../sessions/sessions.module';
+import { TokensModule } from '../tokens/tokens.module';
+import { AccountExistsMail } from './account-exists.mail';
+import { AuthController } from './auth.controller';
+import { EmailVerificationMail } from './email-verification.mail';
+import { EmailController } from './email.controller';
+import { LoginLimits } from './login-limits';
+import { LoginTrail } from './login-trail';
+import { Login } from './login.service';
+import { Logout } from './logout.service';
+import { NewDeviceMail } from './new-device.mail';
+import { RefreshCookie } from './refresh-cookie';
+import { Refresh } from './refresh.service';
+import { RegisterLimit } from './register-limit';
+import { NewAccounts } from './new-accounts';
+import { Register } from './register.service';
+import { SignInRecord } from './sign-in-record';
+import { SignIn } from './sign-in.service';
+import { TokenReplies } from './token-reply';
+import { VerifyEmail } from './verify-email.service';
+
+@Module({
+  imports: [IdentitiesModule, AuthzModule, TokensModule, SessionsModule, PasswordsModule],
+  controllers: [AuthController, EmailController],
+  providers: [
+    Register,
+    RegisterLimit,
+    NewAccounts,
+    AccountExistsMail,
+    EmailVerificationMail,
+    VerifyEmail,
+    Login,
+    LoginLimits,
+    LoginTrail,
+    NewDeviceMail,
+    SignIn,
+    SignInRecord,
+    Refresh,
+    RefreshCookie,
+    Logout,
+    TokenReplies,
+  ],
+})
+export class AuthModule {}

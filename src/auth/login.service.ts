@@ -1,0 +1,80 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { AppError } from '../common/app-error';
+import { Caller } from '../common/caller';
+import { rateLimited } from '../common/common.errors';
+import { CONFIG, Config } from '../config/config';
+import { Identities } from '../identities/identities.service';
+import { User } from '../identities/user.entity';
+import { PasswordHasher } from '../passwords/password-hasher';
+import { LoginBody } from './auth.dto';
+import { accountDeactivated, accountSuspended, emailNotVerified, invalidCredentials } from './auth.errors';
+import { LoginLimits } from './login-limits';
+import { FailureReason, LoginTrail } from './login-trail';
+import { OpenedSession, SignIn } from './sign-in.service';
+
+/** Signs in with address and password. Unknown address and wrong password are one answer, after the same work. */
+@Injectable()
+export class Login {
+  constructor(
+    @Inject(CONFIG) private readonly config: Config,
+    private readonly limits: LoginLimits,
+    private readonly identities: Identities,
+    private readonly hasher: PasswordHasher,
+    private readonly signIn: SignIn,
+    private readonly trail: LoginTrail,
+  ) {}
+
+  /** @throws invalid_credentials, rate_limited, account_suspended, account_deactivated, email_not_verified, hashing_busy */
+  async run(caller: Caller, body: LoginBody): Promise<OpenedSession> {
+    const refusal = await this.limits.take(caller.ip, body.email);
+    const user = await this.identities.findByEmail(body.email);
+    if (refusal) {
+      if (refusal.first) await this.trail.locked(caller, body.email, user, refusal.retryAfter);
+      throw rateLimited({ retryAfter: refusal.retryAfter });
+    }
+    const right = await this.hasher.verify(body.password, user?.passwordHash ?? null);
+    if (!user || !right)
+      return this.refuse(
+        caller,
+        body,
+        user,
+        invalidCredentials(),
+        user ? 'wrong_password' : 'unknown_account',
+      );
+    // Only whoever knows the password learns the state of the account.
+    const obstacle = this.obstacle(user);
+    if (obstacle) return this.refuse(caller, body, user, obstacle, 'not_allowed');
+
+    await this.limits.forget(caller.ip, body.email);
+    await this.rehashIfOutdated(user, body.password);
+    return this.signIn.open(
+      caller,
+      { userId: user.id, epoch: user.sessionEpoch, method: 'password' },
+      { persistent: body.persist_session, fingerprint: body.device_fingerprint },
+    );
+  }
+
+  private obstacle(user: User): AppError | null {
+    if (user.status === 'suspended') return accountSuspended();
+    if (user.status === 'deactivated') return accountDeactivated();
+    if (this.config.FEATURE_REQUIRE_VERIFIED_EMAIL && !user.emailVerifiedAt) return emailNotVerified();
+    return null;
+  }
+
+  private async refuse(
+    caller: Caller,
+    body: LoginBody,
+    user: User | null,
+    error: AppError,
+    reason: FailureReason,
+  ): Promise<never> {
+    await this.trail.failed(caller, body.email, user, reason);
+    throw error;
+  }
+
+  /** Moves hashes of an older cost, or of an imported scheme, to today's: only now is the password at hand. */
+  private async rehashIfOutdated(user: User, password: string): Promise<void> {
+    if (!user.passwordHash || !this.hasher.isOutdated(user.passwordHash, password)) return;
+    await this.trail.replaceHash(user, await this.hasher.hash(password));
+  }
+}

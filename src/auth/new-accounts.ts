@@ -1,0 +1,57 @@
+import { Injectable } from '@nestjs/common';
+import { EntityManager } from 'typeorm';
+import { Roles } from '../authz/roles.service';
+import { Caller } from '../common/caller';
+import { newId } from '../common/ids';
+import { User } from '../identities/user.entity';
+import { Events } from '../infra/events/events';
+import { AccountExistsMail } from './account-exists.mail';
+import { RegisterBody } from './auth.dto';
+import { EmailVerificationMail } from './email-verification.mail';
+
+/** Writes the account, or the mail to the one who has the address already. */
+@Injectable()
+export class NewAccounts {
+  constructor(
+    private readonly db: EntityManager,
+    private readonly roles: Roles,
+    private readonly events: Events,
+    private readonly verificationMail: EmailVerificationMail,
+    private readonly accountExistsMail: AccountExistsMail,
+  ) {}
+
+  async create(caller: Caller, body: RegisterBody, passwordHash: string, now: Date): Promise<void> {
+    await this.db.transaction(async (tx) => {
+      const userId = newId();
+      const inserted = await tx
+        .createQueryBuilder()
+        .insert()
+        .into(User)
+        .values({
+          id: userId,
+          email: body.email,
+          name: body.name,
+          phone: body.phone ?? null,
+          timezone: body.timezone,
+          locale: body.locale,
+          status: 'pending_verification',
+          passwordHash,
+          passwordChangedAt: now,
+          createdAt: now,
+          updatedAt: now,
+        })
+        .orIgnore()
+        .returning('id')
+        .execute();
+      if ((inserted.raw as unknown[]).length === 0) return this.accountExistsMail.enqueue(tx, body.email);
+      const subject = `user:${userId}`;
+      await this.events.record(tx, caller, {
+        type: 'user.registered',
+        subject,
+        data: { method: 'password' },
+      });
+      await this.roles.assign(tx, caller, userId, 'trader');
+      return this.verificationMail.enqueue(tx, body.email);
+    });
+  }
+}

@@ -1,0 +1,60 @@
+import { Injectable } from '@nestjs/common';
+import { Caller } from '../common/caller';
+import { rateLimited } from '../common/common.errors';
+import { Principal, Principals } from '../authz/principals.service';
+import { EndSessions } from '../sessions/end-sessions.service';
+import { RefreshTokens } from '../sessions/refresh-tokens';
+import { SessionStore } from '../sessions/session-store';
+import { invalidRefreshToken, refreshTokenReused } from '../sessions/sessions.errors';
+
+export interface Refreshed {
+  principal: Principal;
+  session: { id: string; counter: number; mfa: boolean };
+  persistent: boolean;
+  /** Milliseconds since the Unix epoch. */
+  absoluteEnd: number;
+}
+
+/**
+ * Exchanges a refresh token. One read in PostgreSQL, then one script in Redis that decides everything: in this order,
+ * because a rotation whose answer can't be written would cost the client its session.
+ */
+@Injectable()
+export class Refresh {
+  constructor(
+    private readonly tokens: RefreshTokens,
+    private readonly principals: Principals,
+    private readonly store: SessionStore,
+    private readonly endSessions: EndSessions,
+  ) {}
+
+  /** @throws invalid_refresh_token, refresh_token_reused, rate_limited */
+  async run(caller: Caller, token: string): Promise<Refreshed> {
+    const ticket = await this.tokens.open(token);
+    const principal = ticket && (await this.principals.load(ticket.userId));
+    if (!principal || !['active', 'pending_verification'].includes(principal.status))
+      throw invalidRefreshToken();
+    const { userId, sessionId, counter } = ticket;
+    const rotation = await this.store.rotate(userId, sessionId, counter, principal.sessionEpoch);
+    switch (rotation.kind) {
+      case 'rotated':
+        return {
+          principal,
+          session: { id: sessionId, counter: rotation.counter, mfa: rotation.mfa },
+          ...rotation,
+        };
+      case 'limited':
+        throw rateLimited({ retryAfter: rotation.retryAfter });
+      case 'missing':
+        throw invalidRefreshToken();
+      case 'reused':
+        await this.endSessions.run(caller, {
+          userId,
+          reason: 'refresh_reuse',
+          which: 'all',
+          ended: rotation.sessionIds,
+        });
+        throw refreshTokenReused();
+    }
+  }
+}

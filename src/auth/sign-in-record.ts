@@ -1,0 +1,69 @@
+import type { Proved, Wish } from './sign-in.service';
+import { Injectable } from '@nestjs/common';
+import { EntityManager } from 'typeorm';
+import { Principal, Principals } from '../authz/principals.service';
+import { Caller } from '../common/caller';
+import { Clock } from '../common/clock';
+import { Events } from '../infra/events/events';
+import { Session } from '../sessions/session';
+import { invalidCredentials } from './auth.errors';
+import { isNewDevice } from './device';
+import { NewDeviceMail } from './new-device.mail';
+
+/** What a sign-in leaves in PostgreSQL. */
+@Injectable()
+export class SignInRecord {
+  constructor(
+    private readonly clock: Clock,
+    private readonly events: Events,
+    private readonly principals: Principals,
+    private readonly newDeviceMail: NewDeviceMail,
+  ) {}
+
+  async confirm(
+    tx: EntityManager,
+    caller: Caller,
+    { proved, wish, session, evicted }: { proved: Proved; wish: Wish; session: Session; evicted: string[] },
+  ): Promise<Principal> {
+    const { userId, epoch, method } = proved;
+    const at = this.clock.date();
+    const [rows] = await tx.query<[unknown[], number]>(
+      `UPDATE users SET last_login_at = $3
+       WHERE id = $1 AND session_epoch = $2 AND status IN ('active', 'pending_verification') AND deleted_at IS NULL
+       RETURNING id`,
+      [userId, epoch, at],
+    );
+    const principal = rows.length > 0 ? await this.principals.load(userId, tx) : null;
+    if (!principal) throw invalidCredentials();
+    const newDevice = await isNewDevice(tx, caller, { userId, fingerprint: wish.fingerprint, at });
+    if (newDevice) await this.newDeviceMail.enqueue(tx, caller, userId, at);
+
+    const subject = `user:${userId}`;
+    const actor = subject;
+    await this.events.record(tx, caller, {
+      type: 'user.login',
+      subject,
+      actor,
+      data: { session_id: session.id, method, new_device: newDevice },
+    });
+    await this.events.record(tx, caller, {
+      type: 'session.created',
+      subject,
+      actor,
+      data: {
+        session_id: session.id,
+        persistent: session.persistent,
+        expires_at: new Date(session.absoluteEnd).toISOString(),
+      },
+    });
+    if (evicted.length > 0) {
+      await this.events.record(tx, caller, {
+        type: 'session.revoked',
+        subject,
+        actor,
+        data: { reason: 'session_limit', session_ids: evicted },
+      });
+    }
+    return principal;
+  }
+}
