@@ -1,12 +1,72 @@
+import cookie from '@fastify/cookie';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, NestFastifyApplication } from '@nestjs/platform-fastify';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import { AppModule } from './app.module';
+import { malformedRequest } from './common/common.errors';
 import { Config } from './config/config';
+import { logRequests } from './doors/http/access-log';
+import { trustedProxies } from './doors/http/client-address';
+import { answerUnreadableRequests } from './doors/http/unreadable-request';
+import { readJsonBodies } from './doors/http/json-body';
+import { serveOpenApi } from './doors/http/openapi';
+import { serveRedoc } from './doors/http/redoc';
+import { sendProblem } from './doors/http/problem.filter';
+import { requestId } from './doors/http/request-id';
+import { setSecurityHeaders } from './doors/http/security-headers';
+import { createLogger } from './infra/logging/create-logger';
+import { NestLogger } from './infra/logging/nest-logger';
 
-/** Builds the service with its HTTP door, not yet listening. The stores must be up and migrated. */
+const BODY_LIMIT = 64 * 1024;
+
+/**
+ * Builds the service with its HTTP door, not yet listening. The stores must be up and migrated.
+ * @throws Error when a store can't be reached or a signing key can't be unwrapped.
+ */
 export async function createApp(config: Config): Promise<NestFastifyApplication> {
-  const app = await NestFactory.create<NestFastifyApplication>(AppModule.with(config), new FastifyAdapter(), {
-    abortOnError: false,
+  const logger = createLogger(config);
+  const adapter = new FastifyAdapter({
+    bodyLimit: BODY_LIMIT,
+    trustProxy: trustedProxies(config.TRUSTED_PROXIES),
+    genReqId: requestId,
+    // A client that sends a byte a minute must not hold a connection.
+    requestTimeout: 30_000,
+    connectionTimeout: 60_000,
+    keepAliveTimeout: 65_000,
+    routerOptions: { maxParamLength: 200 },
+    frameworkErrors: (cause: Error, request: FastifyRequest, reply: FastifyReply) =>
+      sendProblem(reply, request.id, malformedRequest({ cause })),
+    clientErrorHandler: answerUnreadableRequests,
   });
+  const app = await NestFactory.create<NestFastifyApplication>(AppModule.with(config), adapter, {
+    bodyParser: false,
+    abortOnError: false,
+    logger: new NestLogger(logger),
+  });
+  const fastify = app.getHttpAdapter().getInstance();
+  fastify.addHook('onRequest', (request, reply, done) => {
+    void reply.header('X-Request-ID', request.id);
+    done();
+  });
+  logRequests(fastify, logger);
+  readJsonBodies(fastify);
+  await app.register(cookie);
+  await setSecurityHeaders(app, config.PUBLIC_URL.startsWith('https:'));
+  app.enableCors({
+    origin: config.CORS_ALLOWED_ORIGINS,
+    credentials: config.CORS_ALLOW_CREDENTIALS,
+    methods: ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'],
+    allowedHeaders: [
+      'Authorization',
+      'Content-Type',
+      'X-Request-ID',
+      'X-Verification-Token',
+      'Idempotency-Key',
+    ],
+    exposedHeaders: ['X-Request-ID', 'Retry-After', 'WWW-Authenticate'],
+    maxAge: 600,
+  });
+  serveOpenApi(app, config);
+  if (config.DOCS_ENABLED) serveRedoc(fastify);
   return app;
 }

@@ -1,0 +1,18 @@
+import { isIP } from 'node:net';
+import type { FastifyRequest } from 'fastify';
+import { Cidr, inRanges, parseCidr } from '../../config/cidr';
+
+/**
+ * Which hops of X-Forwarded-For to believe, for Fastify's `trustProxy`: the client is the rightmost hop that is not
+ * a trusted proxy. Without trusted proxies the header means nothing.
+ */
+export function trustedProxies(cidrs: readonly string[]): false | ((address: string) => boolean) {
+  const ranges = cidrs.map(parseCidr).filter((range): range is Cidr => range !== null);
+  return ranges.length > 0 && ((address) => inRanges(address, ranges));
+}
+
+/** The client's address; where a trusted proxy passed on something that is none, the proxy's own. */
+export function clientAddress(request: FastifyRequest): string {
+  const address = request.ip.replace(/^::ffff:(?=\d+\.)/i, '');
+  return isIP(address) ? address : (request.socket.remoteAddress ?? '0.0.0.0');
+}

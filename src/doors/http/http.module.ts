@@ -1,0 +1,53 @@
+/**
+ * The HTTP door: who is calling, what may come in, how errors leave. It refuses every route without a caller unless
+ * the route says otherwise, and knows nothing of what the features do.
+ */
+import { BeforeApplicationShutdown, DynamicModule, Inject, Module } from '@nestjs/common';
+import { APP_FILTER, APP_GUARD, APP_PIPE } from '@nestjs/core';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { CONFIG, Config } from '../../config/config';
+import { Readiness } from '../../infra/health/readiness';
+import { SessionsModule } from '../../sessions/sessions.module';
+import { TokensModule } from '../../tokens/tokens.module';
+import { AuthenticateGuard } from './authenticate.guard';
+import { BearerStrategy } from './bearer.strategy';
+import { DevMailboxController } from './dev-mailbox.controller';
+import { HealthController } from './health.controller';
+import { MetricsController } from './metrics.controller';
+import { PagesController } from './pages/pages.controller';
+import { ProblemFilter } from './problem.filter';
+import { validationPipe } from './validation.pipe';
+
+@Module({})
+export class HttpModule implements BeforeApplicationShutdown {
+  constructor(
+    private readonly readiness: Readiness,
+    @Inject(CONFIG) private readonly config: Config,
+  ) {}
+
+  static with(config: Config): DynamicModule {
+    const hasMailbox = config.ENVIRONMENT === 'development' && !config.SMTP_HOST;
+    return {
+      module: HttpModule,
+      imports: [TokensModule, SessionsModule],
+      controllers: [
+        HealthController,
+        MetricsController,
+        PagesController,
+        ...(hasMailbox ? [DevMailboxController] : []),
+      ],
+      providers: [
+        BearerStrategy,
+        { provide: APP_GUARD, useClass: AuthenticateGuard },
+        { provide: APP_FILTER, useClass: ProblemFilter },
+        { provide: APP_PIPE, useFactory: validationPipe },
+      ],
+    };
+  }
+
+  /** Readiness turns red first; listening goes on until load balancers have noticed. */
+  async beforeApplicationShutdown(): Promise<void> {
+    this.readiness.drain();
+    await sleep(this.config.SHUTDOWN_DRAIN_SECONDS * 1000);
+  }
+}

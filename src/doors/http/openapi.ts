@@ -1,0 +1,36 @@
+import { INestApplication } from '@nestjs/common';
+import { DocumentBuilder, OpenAPIObject, SwaggerModule } from '@nestjs/swagger';
+import { Config } from '../../config/config';
+
+const DESCRIPTION = `Identity provider of the trading platform.
+
+Sign in with \`POST /v1/auth/login\`, press **Authorize** and paste the access token. Every error is an
+\`application/problem+json\` document (RFC 9457) whose \`code\` is stable. Access tokens are RS256 JWTs (RFC 9068) that
+anybody can check with \`GET /.well-known/jwks.json\`.`;
+
+/** The OpenAPI document of all routes. */
+export function openApiDocument(app: INestApplication, config: Config): OpenAPIObject {
+  const base = new DocumentBuilder()
+    .setTitle('User Service')
+    .setVersion(config.VERSION)
+    .setDescription(DESCRIPTION)
+    .setLicense('MIT', 'https://opensource.org/license/mit')
+    .addServer(config.PUBLIC_URL)
+    .addBearerAuth({ type: 'http', scheme: 'bearer', bearerFormat: 'JWT', description: 'An access token' })
+    .build();
+  return SwaggerModule.createDocument(app, base, {
+    operationIdFactory: (controller, method) =>
+      `${controller.replace(/Controller$/, '')}_${method.replace(/\W/g, '')}`,
+  });
+}
+
+/** `/openapi.json` always; `/docs` where documentation is enabled. The document is made when first asked for. */
+export function serveOpenApi(app: INestApplication, config: Config): void {
+  SwaggerModule.setup('docs', app, () => openApiDocument(app, config), {
+    ui: config.DOCS_ENABLED,
+    raw: ['json'],
+    jsonDocumentUrl: 'openapi.json',
+    customSiteTitle: 'User Service API',
+    swaggerOptions: { persistAuthorization: true, displayRequestDuration: true, tryItOutEnabled: true },
+  });
+}
