@@ -1,11 +1,36 @@
+/**
+ * Starts the service. Development needs nothing: a PostgreSQL, a Redis, keys, tables and an administrator are made on
+ * the way. Elsewhere all of that must be there, and `readConfig` says what is missing.
+ */
 import 'reflect-metadata';
-import { createApp } from './app.setup';
-import { loadConfig } from './config/config';
+import cluster from 'node:cluster';
+import { Config } from './config/config';
+import { requireFreePort } from './boot/free-port';
+import { openStores } from './boot/open-stores';
+import { prepareDevelopment, requireMigrated } from './boot/prepare';
+import { readConfig } from './boot/read-config';
+import { serve } from './boot/serve';
+import { Shutdown } from './boot/shutdown';
+import { printSummary } from './boot/summary';
+import { serveAsWorker, serveWithWorkers } from './boot/workers';
 
-async function main(): Promise<void> {
-  const config = loadConfig(process.env);
-  const app = await createApp(config);
-  await app.listen(config.PORT, config.HOST);
+async function start(settings: Config, shutdown: Shutdown): Promise<void> {
+  if (cluster.isWorker) return serveAsWorker(settings, shutdown);
+  const isDevelopment = settings.ENVIRONMENT === 'development';
+
+  await requireFreePort(settings);
+  const config = await openStores(settings, shutdown);
+  await (isDevelopment ? prepareDevelopment(config) : requireMigrated(config));
+  const administrator =
+    config.WEB_CONCURRENCY > 1
+      ? await serveWithWorkers(config, shutdown)
+      : await serve(config, shutdown, isDevelopment);
+  if (administrator) printSummary(config, administrator);
 }
 
-void main();
+const config = readConfig();
+const shutdown = new Shutdown((config.SHUTDOWN_DRAIN_SECONDS + 20) * 1000);
+start(config, shutdown).catch(async (error: Error) => {
+  process.stderr.write(`${config.DEBUG ? error.stack : error.message}\n`);
+  await shutdown.exit(1);
+});

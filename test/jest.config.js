@@ -33,6 +33,6 @@ module.exports = {
     ],
   },
   transformIgnorePatterns: [
-    '/node_modules/(?!(@nestjs|jose|otplib|@otplib|@scure|@noble|file-type|strtok3|token-types|uint8array-extras|@tokenizer|@borewit|uuid|mmdb-lib|rate-limiter-flexible|@zxcvbn-ts|p-queue|p-timeout)/)',
+    '/node_modules/(?!(@nestjs|@fastify|cookie|glob|minimatch|path-scurry|brace-expansion|balanced-match|lru-cache|minipass|content-disposition|mime|http-errors|jose|otplib|@otplib|@scure|@noble|file-type|strtok3|token-types|uint8array-extras|@tokenizer|@borewit|uuid|mmdb-lib|rate-limiter-flexible|@zxcvbn-ts|p-queue|p-timeout)/)',
   ],
 };

@@ -1,0 +1,28 @@
+import { migrations } from '../../migrations/index';
+import type { Config } from '../config/config';
+import { migrate, pendingMigrations } from '../infra/database/migrate';
+import { step } from './progress';
+
+/** Development gets its key and its tables by itself. */
+export async function prepareDevelopment(config: Config): Promise<void> {
+  const { makeDevelopmentKey } = await import('../embedded/development-keys.js');
+  await step(
+    async () => makeDevelopmentKey(config.LOCAL_KMS_KEY_PATH),
+    (made) => (made ? `development key in ${config.LOCAL_KMS_KEY_PATH}` : undefined),
+  );
+  await step(
+    () => migrate(config, migrations),
+    (done) => (done.length > 0 ? `${done.length} migrations` : 'database up to date'),
+  );
+}
+
+/**
+ * Elsewhere tables change when the operator says so.
+ * @throws Error when the database lacks a migration, or can't be reached.
+ */
+export async function requireMigrated(config: Config): Promise<void> {
+  const pending = await pendingMigrations(config, migrations);
+  if (pending.length > 0) {
+    throw new Error(`the database lacks ${pending.join(', ')}: run \`npm run migrate\` first`);
+  }
+}

@@ -1,0 +1,286 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Logger } from '@nestjs/common';
+import { EventStream, STREAM_FIELDS, STREAM_KEY, Superseded } from '../src/infra/events/event-stream';
+import { EventBacklog } from '../src/infra/events/event-backlog';
+import { RecordedEvent } from '../src/infra/events/recorded-event';
+import { Relay } from '../src/infra/events/relay';
+import { Metrics } from '../src/infra/metrics/metrics';
+import { createTestDatabase, TestDatabase } from './support/database';
+import { EventWorld, eventually } from './support/event-world';
+
+describe('events', () => {
+  let stores: TestDatabase;
+  let world: EventWorld;
+  let relay: Relay | undefined;
+
+  const startRelay = (prepare: (relay: Relay) => void = () => undefined): void => {
+    relay = new Relay(world.config, true);
+    prepare(relay);
+    relay.onApplicationBootstrap();
+  };
+  const stopRelay = async (): Promise<void> => {
+    await relay?.onApplicationShutdown();
+    relay = undefined;
+  };
+
+  beforeAll(async () => {
+    Logger.overrideLogger(false);
+    stores = await createTestDatabase();
+    world = await EventWorld.create(stores.databaseUrl, stores.redisUrl);
+  });
+  beforeEach(async () => {
+    await world.db.query('DELETE FROM event_outbox');
+    await world.redis.flushdb();
+  });
+  afterEach(stopRelay);
+  afterAll(async () => {
+    await world.close();
+    await stores.drop();
+  });
+
+  it('publishes an event with its ten fields, all of them texts', async () => {
+    await world.record({
+      type: 'user.login',
+      subject: 'user:1',
+      data: { session_id: 's1', method: 'password', new_device: true },
+    });
+    startRelay();
+    await world.published();
+
+    const [event, ...others] = await world.streamed();
+    expect(others).toEqual([]);
+    expect(Object.keys(event!)).toEqual([...STREAM_FIELDS]);
+    expect(event).toMatchObject({
+      event_type: 'user.login',
+      source: 'user_service',
+      priority: 'normal',
+      subject: 'user:1',
+      actor: 'system',
+      resource: '',
+    });
+    expect(event!.timestamp).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
+    expect(JSON.parse(event!.data!)).toEqual({ session_id: 's1', method: 'password', new_device: true });
+    expect(JSON.parse(event!.metadata!)).toEqual({
+      request_id: 'request-1',
+      ip: '127.0.0.1',
+      user_agent: 'test',
+    });
+    const [row] = await world.db.query('SELECT event_id FROM events WHERE event_id = $1', [event!.event_id]);
+    expect(row).toBeDefined();
+  });
+
+  it('publishes the events of a subject in the order of their commits, whoever writes them', async () => {
+    const committed: number[] = [];
+    let number = 0;
+    startRelay();
+    // The subject's lock is held until commit, so what runs inside the transaction after `record` runs in commit order.
+    const write = async (): Promise<void> => {
+      for (let i = 0; i < 50; i++) {
+        const mine = number++;
+        await sleep(Math.random() * 3);
+        await world.record(world.numbered('user:ordered', mine), {
+          after: async () => {
+            await sleep(Math.random() * 3);
+            committed.push(mine);
+          },
+        });
+      }
+    };
+    await Promise.all(Array.from({ length: 8 }, write));
+    await world.published();
+
+    const published = (await world.streamed()).map((event) => Number(JSON.parse(event.data!).fields[0]));
+    expect(published).toEqual(committed);
+    expect(published).toHaveLength(400);
+    expect(published).not.toEqual([...published].sort((a, b) => a - b));
+  });
+
+  it('has the rows of a subject become visible in the order of their sequence', async () => {
+    let writing = true;
+    const seen: string[][] = [];
+    const watch = async (): Promise<void> => {
+      while (writing) {
+        const rows = await world.db.query('SELECT sequence FROM event_outbox ORDER BY sequence');
+        seen.push(rows.map((row: { sequence: string }) => row.sequence));
+      }
+    };
+    const watching = watch();
+    const write = async (): Promise<void> => {
+      for (let i = 0; i < 25; i++) await world.record(world.numbered('user:watched', i));
+    };
+    await Promise.all(Array.from({ length: 8 }, write));
+    writing = false;
+    await watching;
+
+    // A snapshot never lacks a sequence that a later snapshot has below its own highest.
+    for (const [earlier, later] of seen.slice(1).map((snapshot, i) => [seen[i]!, snapshot] as const)) {
+      expect(later.slice(0, earlier.length)).toEqual(earlier);
+    }
+    expect(seen.at(-1)!.length).toBeGreaterThan(0);
+  });
+
+  it('publishes nothing of a transaction that was rolled back', async () => {
+    startRelay();
+    const failed = world.record(world.numbered('user:2', 1), {
+      after: () => Promise.reject(new Error('no')),
+    });
+    await expect(failed).rejects.toThrow('no');
+    await world.record(world.numbered('user:2', 2));
+    await world.published();
+    expect((await world.streamed()).map((event) => JSON.parse(event.data!).fields)).toEqual([['2']]);
+  });
+
+  it('has the database refuse to change or delete an event', async () => {
+    await world.record(world.numbered('user:3', 1));
+    const [{ partition }] = await world.db.query(
+      'SELECT tableoid::regclass::text AS partition FROM events LIMIT 1',
+    );
+    for (const table of ['events', partition]) {
+      for (const sql of [`UPDATE ${table} SET actor = 'x'`, `DELETE FROM ${table}`, `TRUNCATE ${table}`]) {
+        await expect(world.db.query(sql)).rejects.toThrow('events are append-only');
+      }
+    }
+    await expect(world.db.query('TRUNCATE events_default')).rejects.toThrow('events are append-only');
+  });
+
+  describe('effects', () => {
+    it('run before the event is published, and hold it and what follows back until they succeed', async () => {
+      let broken = true;
+      const ran: string[] = [];
+      startRelay((relay) =>
+        relay.onEvent('session.revoked', async (event) => {
+          ran.push(event.data.session_ids[0]!);
+          if (broken) throw new Error('Redis is away');
+        }),
+      );
+      await world.record(world.numbered('user:4', 1));
+      await world.published();
+      await world.record({
+        type: 'session.revoked',
+        subject: 'user:4',
+        data: { reason: 'logout', session_ids: ['s4'] },
+      });
+      await world.record(world.numbered('user:4', 2));
+      await eventually(() => ran.length >= 2);
+      expect((await world.streamed()).map((event) => event.event_type)).toEqual(['user.updated']);
+
+      broken = false;
+      await world.published();
+      const types = (await world.streamed()).map((event) => event.event_type);
+      expect(types).toEqual(['user.updated', 'session.revoked', 'user.updated']);
+      expect(new Set(ran)).toContain('s4');
+    });
+
+    it('run again for recent events when Redis was away, because it may have forgotten', async () => {
+      const ran: RecordedEvent<'session.revoked'>[] = [];
+      const counted = (): number => ran.filter((event) => event.data.session_ids.includes('s5')).length;
+      startRelay((relay) =>
+        relay.onEvent('session.revoked', async (event) => {
+          ran.push(event);
+        }),
+      );
+      await world.record({
+        type: 'session.revoked',
+        subject: 'user:5',
+        data: { reason: 'logout', session_ids: ['s5'] },
+      });
+      await world.published();
+      const before = counted();
+      await sleep(400);
+      expect(counted()).toBe(before);
+      await world.redis.client('KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
+      await eventually(() => counted() === before + 1);
+      expect(ran.at(-1)!.timestamp).toBeInstanceOf(Date);
+    });
+  });
+
+  describe('the stream', () => {
+    const event = (number: number): RecordedEvent => ({
+      eventId: `event-${number}`,
+      type: 'user.updated',
+      timestamp: new Date(),
+      source: 'user_service',
+      priority: 'normal',
+      subject: 'user:6',
+      actor: 'user:6',
+      resource: null,
+      data: { fields: [String(number)] },
+      metadata: {},
+    });
+    const open = async (term: number): Promise<EventStream> => {
+      const stream = new EventStream(world.config, term);
+      await stream.open();
+      return stream;
+    };
+
+    it('refuses a publisher once one of a later term has come', async () => {
+      const [early, late] = [await open(1), await open(2)];
+      await early.append([event(1)]);
+      await late.append([]);
+      await expect(early.append([event(2)])).rejects.toBeInstanceOf(Superseded);
+      await late.append([event(2)]);
+      expect((await world.streamed()).map(({ event_id }) => event_id)).toEqual(['event-1', 'event-2']);
+      early.close();
+      late.close();
+    });
+
+    it('refuses a batch that arrives after its repetition', async () => {
+      const [first, lateArrival] = [await open(3), await open(3)];
+      await first.append([event(1)]);
+      await first.append([event(1)]);
+      await expect(lateArrival.append([event(1)])).rejects.toBeInstanceOf(Superseded);
+      expect(await world.streamed()).toHaveLength(2);
+      first.close();
+      lateArrival.close();
+    });
+
+    it('takes no part of a batch while Redis is full', async () => {
+      const stream = await open(4);
+      await world.redis.config('SET', 'maxmemory', '1mb');
+      try {
+        await expect(stream.append([event(1), event(2)])).rejects.toThrow('OOM');
+      } finally {
+        await world.redis.config('SET', 'maxmemory', '0');
+      }
+      expect(await world.streamed()).toEqual([]);
+      await stream.append([event(1), event(2)]);
+      expect(await world.streamed()).toHaveLength(2);
+      stream.close();
+    });
+
+    it('stays near its greatest length', async () => {
+      const stream = new EventStream({ ...world.config, EVENT_STREAM_MAXLEN: 1000 }, 5);
+      await stream.open();
+      for (let i = 0; i < 6; i++) await stream.append(Array.from({ length: 500 }, (_, n) => event(n)));
+      expect(await world.redis.xlen(STREAM_KEY)).toBeLessThan(1200);
+      stream.close();
+    });
+  });
+
+  describe('metrics', () => {
+    it('tell how far the relay is behind, and who leads', async () => {
+      const metrics = new Metrics();
+      new EventBacklog(world.db.manager, metrics).onModuleInit();
+      const value = async (name: string): Promise<number> =>
+        Number(new RegExp(`^${name} (.+)$`, 'm').exec(await metrics.scrape())?.[1]);
+
+      await world.record(world.numbered('user:7', 1));
+      await world.record(world.numbered('user:7', 2));
+      await sleep(300);
+      expect(await value('user_service_event_relay_pending')).toBe(2);
+      expect(await value('user_service_event_relay_lag_seconds')).toBeGreaterThan(0.25);
+      expect(await value('user_service_event_relay_leader')).toBe(0);
+
+      startRelay();
+      await world.published();
+      expect(await value('user_service_event_relay_pending')).toBe(0);
+      expect(await value('user_service_event_relay_lag_seconds')).toBe(0);
+      expect(await value('user_service_event_relay_leader')).toBe(1);
+      expect(await metrics.scrape()).toMatch(
+        /user_service_events_published_total\{event_type="user.updated"\} \d+/,
+      );
+      await stopRelay();
+      expect(await value('user_service_event_relay_leader')).toBe(0);
+    });
+  });
+});

@@ -1,0 +1,107 @@
+import { ChildProcess, fork } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Redis } from 'ioredis';
+import { DataSource } from 'typeorm';
+import { systemCaller } from '../../src/common/caller';
+import { Clock } from '../../src/common/clock';
+import { Config, loadConfig } from '../../src/config/config';
+import { dataSourceOptions } from '../../src/infra/database/data-source-options';
+import { STREAM_KEY } from '../../src/infra/events/event-stream';
+import { EventType } from '../../src/infra/events/event-types';
+import { Events, NewEvent } from '../../src/infra/events/events';
+
+export type StreamedEvent = Record<string, string>;
+
+/** A database with events, the stream they go to, and relays that can be killed. */
+export class EventWorld {
+  private readonly relays: ChildProcess[] = [];
+
+  private constructor(
+    readonly config: Config,
+    readonly db: DataSource,
+    readonly redis: Redis,
+  ) {}
+
+  static async create(databaseUrl: string, redisUrl: string): Promise<EventWorld> {
+    const config = loadConfig({ DATABASE_URL: databaseUrl, REDIS_URL: redisUrl });
+    const db = await new DataSource(dataSourceOptions(config)).initialize();
+    const redis = new Redis(redisUrl, { maxRetriesPerRequest: null });
+    redis.on('error', () => undefined);
+    return new EventWorld(config, db, redis);
+  }
+
+  /** Records in a transaction of its own. `before` and `after` run inside it, around the record. */
+  async record(event: NewEvent<EventType>, around: { after?: () => Promise<void> } = {}): Promise<void> {
+    const events = new Events(new Clock(), this.config);
+    await this.db.transaction(async (tx) => {
+      await events.record(tx, { ...systemCaller('request-1'), userAgent: 'test' }, event);
+      await around.after?.();
+    });
+  }
+
+  /** A `user.updated` with a number in it. */
+  numbered(subject: string, number: number): NewEvent<'user.updated'> {
+    return { type: 'user.updated', subject, data: { fields: [String(number)] } };
+  }
+
+  /** What the stream holds, oldest first. */
+  async streamed(): Promise<StreamedEvent[]> {
+    const entries = await this.redis.xrange(STREAM_KEY, '-', '+');
+    return entries.map(([, fields]) =>
+      Object.fromEntries(fields.flatMap((value, i) => (i % 2 ? [] : [[value, fields[i + 1]!]]))),
+    );
+  }
+
+  async pending(): Promise<number> {
+    const [row] = await this.db.query('SELECT count(*)::int AS pending FROM event_outbox');
+    return row.pending;
+  }
+
+  async published(): Promise<void> {
+    await eventually(async () => (await this.pending()) === 0);
+  }
+
+  /** @param freezesAt type of event at which the relay stops itself, between reading and publishing it. */
+  startRelay(freezesAt?: EventType): ChildProcess & { states: string[] } {
+    const settings = JSON.stringify({
+      DATABASE_URL: this.config.DATABASE_URL,
+      REDIS_URL: this.config.REDIS_URL,
+    });
+    const child = fork(join(__dirname, 'relay-process.js'), {
+      env: { PATH: process.env.PATH, RELAY_CONFIG: settings, ...(freezesAt && { RELAY_FREEZES: freezesAt }) },
+      execArgv: [],
+      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    });
+    this.relays.push(child);
+    const states: string[] = [];
+    child.on('message', (message) => states.push(message as string));
+    return Object.assign(child, { states });
+  }
+
+  async kill(relay: ChildProcess, signal: NodeJS.Signals): Promise<void> {
+    if (relay.exitCode !== null || relay.signalCode !== null) return;
+    const ended = once(relay, 'exit');
+    relay.kill(signal);
+    await ended;
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.relays.map((relay) => this.kill(relay, 'SIGKILL')));
+    this.redis.disconnect();
+    await this.db.destroy();
+  }
+}
+
+/** Waits until it is so. @throws Error when it takes longer. */
+export async function eventually(
+  isSo: () => Promise<boolean> | boolean,
+  milliseconds = 15_000,
+): Promise<void> {
+  const deadline = performance.now() + milliseconds;
+  while (!(await isSo())) {
+    if (performance.now() > deadline) throw new Error(`not within ${milliseconds} ms`);
+    await sleep(50);
+  }
+}

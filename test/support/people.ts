@@ -1,0 +1,55 @@
+import { randomBytes } from 'node:crypto';
+import { TestService } from './app';
+
+export const PASSWORD = 'Ganga-Sunrise-42!';
+
+export interface Person {
+  email: string;
+  password: string;
+  name: string;
+}
+
+export interface SignedIn {
+  person: Person;
+  userId: string;
+  sessionId: string;
+  accessToken: string;
+  refreshToken: string;
+}
+
+/** Somebody nobody has seen before. */
+export function newPerson(): Person {
+  return { email: `p${randomBytes(6).toString('hex')}@example.org`, password: PASSWORD, name: 'Asha Rao' };
+}
+
+export async function register(service: TestService, person = newPerson()): Promise<Person> {
+  await service.client().post('/v1/auth/register', person).expect(201);
+  return person;
+}
+
+/** Signs in with the refresh token in the reply. */
+export async function signIn(service: TestService, person: Person, more: object = {}): Promise<SignedIn> {
+  const { email, password } = person;
+  const { body } = await service
+    .client()
+    .post('/v1/auth/login', { email, password, token_delivery: 'body', ...more })
+    .expect(200);
+  return {
+    person,
+    userId: body.user.user_id,
+    sessionId: body.session_id,
+    accessToken: body.access_token,
+    refreshToken: body.refresh_token,
+  };
+}
+
+export async function newSignedIn(service: TestService): Promise<SignedIn> {
+  return signIn(service, await register(service));
+}
+
+/** The token in the link of a mail. */
+export function tokenIn(mail: { text: string }): string {
+  const [, token] = /[?&]token=([\w-]+)/.exec(mail.text) ?? [];
+  if (!token) throw new Error('the mail holds no link with a token');
+  return token;
+}
