@@ -8,6 +8,13 @@ export interface Principal {
   email: string;
   emailVerified: boolean;
   name: string;
+  /** E.164. */
+  phone: string | null;
+  timezone: string;
+  locale: string;
+  avatarUrl: string | null;
+  createdAt: Date;
+  lastLoginAt: Date | null;
   status: UserStatus;
   sessionEpoch: number;
   mfaEnabled: boolean;
@@ -23,7 +30,8 @@ const LOAD = `
     UNION
     SELECT roles.parent FROM held JOIN roles ON roles.name = held.role WHERE roles.parent IS NOT NULL
   )
-  SELECT id AS "userId", email, email_verified_at IS NOT NULL AS "emailVerified", name, status,
+  SELECT id AS "userId", email, email_verified_at IS NOT NULL AS "emailVerified", name, phone, timezone, locale,
+         avatar_url AS "avatarUrl", created_at AS "createdAt", last_login_at AS "lastLoginAt", status,
          session_epoch AS "sessionEpoch", false AS "mfaEnabled",
          ARRAY(SELECT role FROM user_roles WHERE user_id = $1 ORDER BY role) AS roles,
          ARRAY(SELECT DISTINCT permission FROM role_permissions JOIN held USING (role) ORDER BY 1) AS permissions

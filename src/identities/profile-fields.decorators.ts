@@ -6,8 +6,9 @@ import { IsText } from '../common/is-text.decorator';
 const rule = (name: string, validate: (value: unknown) => boolean, message: string): PropertyDecorator =>
   ValidateBy({ name, validator: { validate, defaultMessage: () => `$property ${message}` } });
 
+/** A person's name: 1 to 255 characters, not all of them blank. */
 export const IsName = (): PropertyDecorator =>
-  applyDecorators(IsText({ min: 1, max: 255 }), Matches(/\S/, { message: '$property must not be blank' }));
+  applyDecorators(IsText({ min: 1, max: 255 }), rule('isNotBlank', isNotBlank, 'must not be blank'));
 
 /** E.164: a plus and up to 15 digits. */
 export const IsPhone = (): PropertyDecorator =>

@@ -1,11 +1,12 @@
 import { Injectable } from '@nestjs/common';
-import { EntityManager, IsNull } from 'typeorm';
+import { EntityManager, IsNull, LessThan } from 'typeorm';
 import { Clock } from '../common/clock';
 import { idBytes, idFromBytes } from '../common/ids';
 import { OneTimePurpose, OneTimeToken } from './one-time-token.entity';
 import { OpaqueTokens } from './opaque-tokens.service';
 
 const ID_BYTES = 16;
+const DAY = 86_400_000;
 
 /** Tokens for mailed links: good once, for a while, for one purpose and the address they were mailed to. */
 @Injectable()
@@ -25,6 +26,11 @@ export class OneTimeTokens {
     token: Pick<OneTimeToken, 'id' | 'userId' | 'purpose' | 'email'> & { ttlMs: number },
   ): Promise<{ token: string; isNew: boolean }> {
     const { ttlMs, ...row } = token;
+    // Old ones say nothing any more; so no user gathers them.
+    await tx.delete(OneTimeToken, {
+      userId: row.userId,
+      expiresAt: LessThan(new Date(this.clock.now() - DAY)),
+    });
     const inserted = await tx
       .createQueryBuilder()
       .insert()

@@ -22,28 +22,25 @@ export class Profiles {
 
   /** @throws not_authenticated when the account is gone. */
   async mine({ userId }: AuthenticatedCaller): Promise<Profile> {
-    const [user, principal] = await Promise.all([
-      this.identities.findById(userId),
-      this.principals.load(userId),
-    ]);
-    if (!user || !principal) throw notAuthenticated();
+    const principal = await this.principals.load(userId);
+    if (!principal) throw notAuthenticated();
     return {
-      user_id: user.id,
-      email: user.email,
+      user_id: principal.userId,
+      email: principal.email,
       email_verified: principal.emailVerified,
-      name: user.name,
-      phone: user.phone,
-      timezone: user.timezone,
-      locale: user.locale,
-      avatar_url: user.avatarUrl,
-      status: user.status,
+      name: principal.name,
+      phone: principal.phone,
+      timezone: principal.timezone,
+      locale: principal.locale,
+      avatar_url: principal.avatarUrl,
+      status: principal.status,
       mfa_enabled: principal.mfaEnabled,
       oauth_providers: [],
       roles: principal.roles,
       permissions: principal.permissions,
       trading_accounts: [],
-      created_at: user.createdAt.toISOString(),
-      last_login_at: user.lastLoginAt?.toISOString() ?? null,
+      created_at: principal.createdAt.toISOString(),
+      last_login_at: principal.lastLoginAt?.toISOString() ?? null,
     };
   }
 

@@ -28,7 +28,7 @@ export class Countries implements OnModuleInit {
   /** ISO 3166-1 alpha-2; null for private and unknown addresses. */
   of(address: string): string | null {
     try {
-      const found = this.reader?.get(address) as Found | null | undefined;
+      const found: Found | null | undefined = this.reader?.get(address);
       return found?.country_code ?? found?.country?.iso_code ?? null;
     } catch {
       return null;
