@@ -1,4 +1,5 @@
 import cookie from '@fastify/cookie';
+import cors from '@fastify/cors';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { FastifyReply, FastifyRequest } from 'fastify';
@@ -12,6 +13,7 @@ import { readJsonBodies } from './doors/http/json-body';
 import { serveOpenApi } from './doors/http/openapi';
 import { serveRedoc } from './doors/http/redoc';
 import { sendProblem } from './doors/http/problem.filter';
+import { refuseIncompleteRequests } from './doors/http/refuse-incomplete';
 import { requestId } from './doors/http/request-id';
 import { setSecurityHeaders } from './doors/http/security-headers';
 import { createLogger } from './infra/logging/create-logger';
@@ -27,6 +29,7 @@ export async function createApp(config: Config): Promise<NestFastifyApplication>
   const logger = createLogger(config);
   const adapter = new FastifyAdapter({
     bodyLimit: BODY_LIMIT,
+    http: { requireHostHeader: false },
     trustProxy: trustedProxies(config.TRUSTED_PROXIES),
     genReqId: requestId,
     // A client that sends a byte a minute must not hold a connection.
@@ -49,10 +52,12 @@ export async function createApp(config: Config): Promise<NestFastifyApplication>
     done();
   });
   logRequests(fastify, logger);
+  refuseIncompleteRequests(fastify);
   readJsonBodies(fastify);
   await app.register(cookie);
   await setSecurityHeaders(app, config.PUBLIC_URL.startsWith('https:'));
-  app.enableCors({
+  // Not Nest's enableCors: that answers before our hooks, and what it refuses is no problem document.
+  await app.register(cors, {
     origin: config.CORS_ALLOWED_ORIGINS,
     credentials: config.CORS_ALLOW_CREDENTIALS,
     methods: ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'],

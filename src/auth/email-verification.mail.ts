@@ -15,11 +15,12 @@ const texts = {
   en: {
     lang: 'en',
     subject: 'Verify your e-mail address',
-    greeting: (name: string) => `Welcome, ${name}!`,
+    // Without the name: whoever signed up chose it, and this mail may reach a stranger.
+    greeting: 'Welcome!',
     ask: 'Press the button to confirm that this address is yours.',
     label: 'Verify my address',
     note: (hours: number) =>
-      `The link works once and for ${hours} hours. If you did not sign up, ignore this mail: nothing happens without it.`,
+      `The link works once and for ${hours} hours. If you did not sign up, ignore this mail and do not press the button: the account is not yours.`,
   },
 };
 
@@ -60,7 +61,7 @@ export class EmailVerificationMail implements OnModuleInit {
       subject: text.subject,
       ...layoutMail({
         lang: text.lang,
-        heading: text.greeting(user.name),
+        heading: text.greeting,
         paragraphs: [text.ask],
         action: { label: text.label, url: `${this.config.PUBLIC_URL}/verify-email?token=${token}` },
         note: text.note(hours),

@@ -27,12 +27,11 @@ export class Login {
   /** @throws invalid_credentials, rate_limited, account_suspended, account_deactivated, email_not_verified, hashing_busy */
   async run(caller: Caller, body: LoginBody): Promise<OpenedSession> {
     const refusal = await this.limits.take(caller.ip, body.email);
-    const user = await this.identities.findByEmail(body.email);
     if (refusal) {
-      if (refusal.first) await this.trail.locked(caller, body.email, user, refusal.retryAfter);
+      if (refusal.first) await this.locked(caller, body.email, refusal.retryAfter);
       throw rateLimited({ retryAfter: refusal.retryAfter });
     }
-    const right = await this.hasher.verify(body.password, user?.passwordHash ?? null);
+    const { user, right } = await this.check(caller, body);
     if (!user || !right)
       return this.refuse(
         caller,
@@ -46,12 +45,31 @@ export class Login {
     if (obstacle) return this.refuse(caller, body, user, obstacle, 'not_allowed');
 
     await this.limits.forget(caller.ip, body.email);
-    await this.rehashIfOutdated(user, body.password);
+    // The next sign-in tries again.
+    await this.rehashIfOutdated(user, body.password).catch(() => {});
     return this.signIn.open(
       caller,
       { userId: user.id, epoch: user.sessionEpoch, method: 'password' },
       { persistent: body.persist_session, fingerprint: body.device_fingerprint },
     );
+  }
+
+  /** A try that could not be made does not count: neither an outage nor a storm must lock anybody out. */
+  private async check(
+    caller: Caller,
+    { email, password }: LoginBody,
+  ): Promise<{ user: User | null; right: boolean }> {
+    try {
+      const user = await this.identities.findByEmail(email);
+      return { user, right: await this.hasher.verify(password, user?.passwordHash ?? null) };
+    } catch (error) {
+      await this.limits.giveBack(caller.ip, email).catch(() => {});
+      throw error;
+    }
+  }
+
+  private async locked(caller: Caller, email: string, retryAfter: number): Promise<void> {
+    await this.trail.locked(caller, email, await this.identities.findByEmail(email), retryAfter);
   }
 
   private obstacle(user: User): AppError | null {

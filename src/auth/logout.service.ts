@@ -17,8 +17,8 @@ export class Logout {
     const ended = await this.endSessions.run(
       caller,
       all_devices
-        ? { userId, reason: 'logout_all', which: 'all' }
-        : { userId, reason: 'logout', which: (session) => session.id === sessionId },
+        ? { userId, reason: 'logout_all', ends: () => true, underWay: true }
+        : { userId, reason: 'logout', ends: (session) => session.id === sessionId, underWay: false },
       (tx) =>
         this.events.record(tx, caller, {
           type: 'user.logout',

@@ -20,7 +20,11 @@ export class NewAccounts {
     private readonly accountExistsMail: AccountExistsMail,
   ) {}
 
-  async create(caller: Caller, body: RegisterBody, passwordHash: string, now: Date): Promise<void> {
+  async create(
+    caller: Caller,
+    body: RegisterBody,
+    { passwordHash, now, tellOwner }: { passwordHash: string; now: Date; tellOwner: boolean },
+  ): Promise<void> {
     await this.db.transaction(async (tx) => {
       const userId = newId();
       const inserted = await tx
@@ -43,7 +47,10 @@ export class NewAccounts {
         .orIgnore()
         .returning('id')
         .execute();
-      if ((inserted.raw as unknown[]).length === 0) return this.accountExistsMail.enqueue(tx, body.email);
+      if ((inserted.raw as unknown[]).length === 0) {
+        if (tellOwner) await this.accountExistsMail.enqueue(tx, body.email);
+        return;
+      }
       const subject = `user:${userId}`;
       await this.events.record(tx, caller, {
         type: 'user.registered',
@@ -51,7 +58,7 @@ export class NewAccounts {
         data: { method: 'password' },
       });
       await this.roles.assign(tx, caller, userId, 'trader');
-      return this.verificationMail.enqueue(tx, body.email);
+      await this.verificationMail.enqueue(tx, body.email);
     });
   }
 }

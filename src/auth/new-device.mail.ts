@@ -11,6 +11,7 @@ const KIND = 'new_device';
 
 const texts = {
   en: {
+    lang: 'en',
     subject: 'New sign-in to your account',
     heading: 'New sign-in to your account',
     text: (at: string, ip: string, device: string) =>
@@ -64,7 +65,7 @@ export class NewDeviceMail implements OnModuleInit {
       to: user.email,
       subject: text.subject,
       ...layoutMail({
-        lang: 'en',
+        lang: text.lang,
         heading: text.heading,
         paragraphs: [text.text(at, payload.ip, payload.user_agent ?? text.unknownDevice), text.advice],
       }),

@@ -4,8 +4,6 @@ import { CONFIG, Config } from '../config/config';
 import type { HttpReply, HttpRequest } from '../infra/http/http-request';
 import { originNotAllowed } from './auth.errors';
 
-const PATH = '/v1/auth';
-
 /**
  * The refresh token as a cookie that scripts can't read and that goes to the sign-in routes alone. SameSite=Strict
  * keeps it out of foreign requests; the check of Origin does so again where a browser or a setting does not.
@@ -46,7 +44,8 @@ export class RefreshCookie {
 
   private get attributes() {
     return {
-      path: PATH,
+      // As the browser sees it: a gateway may serve us under a prefix.
+      path: `${new URL(this.config.PUBLIC_URL).pathname.replace(/\/$/, '')}/v1/auth`,
       httpOnly: this.config.SESSION_COOKIE_HTTPONLY,
       secure: this.config.SESSION_COOKIE_SECURE,
       sameSite: this.config.SESSION_COOKIE_SAMESITE,

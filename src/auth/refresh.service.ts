@@ -48,11 +48,12 @@ export class Refresh {
       case 'missing':
         throw invalidRefreshToken();
       case 'reused':
+        // Detected by the script, ended here: if PostgreSQL fails now, the next try raises the alarm again.
         await this.endSessions.run(caller, {
           userId,
           reason: 'refresh_reuse',
-          which: 'all',
-          ended: rotation.sessionIds,
+          ends: () => true,
+          underWay: true,
         });
         throw refreshTokenReused();
     }

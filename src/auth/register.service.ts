@@ -24,9 +24,18 @@ export class Register {
   /** @throws rate_limited, password_policy, hashing_busy */
   async run(caller: Caller, body: RegisterBody): Promise<RegisterReply> {
     await this.limit.take(caller.ip);
-    await this.policy.check(body.password, body);
+    await this.policy.check(body.password, body).catch(async (error: unknown) => {
+      // Nobody signed up: whoever looks for a good password is not sent away for an hour.
+      await this.limit.giveBack(caller.ip);
+      throw error;
+    });
     const now = this.clock.date();
-    await this.accounts.create(caller, body, await this.hasher.hash(body.password), now);
+    const tellOwner = await this.limit.mayTellOwner(body.email);
+    await this.accounts.create(caller, body, {
+      passwordHash: await this.hasher.hash(body.password),
+      now,
+      tellOwner,
+    });
     return {
       email: body.email,
       status: 'pending_verification',

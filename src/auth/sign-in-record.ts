@@ -1,4 +1,3 @@
-import type { Proved, Wish } from './sign-in.service';
 import { Injectable } from '@nestjs/common';
 import { EntityManager } from 'typeorm';
 import { Principal, Principals } from '../authz/principals.service';
@@ -7,8 +6,22 @@ import { Clock } from '../common/clock';
 import { Events } from '../infra/events/events';
 import { Session } from '../sessions/session';
 import { invalidCredentials } from './auth.errors';
-import { isNewDevice } from './device';
+import { rememberDevice } from './device';
 import { NewDeviceMail } from './new-device.mail';
+
+const MOST_MAILS_A_DAY = 10;
+
+export interface Proved {
+  userId: string;
+  /** `users.session_epoch` as it was when the proof was checked. */
+  epoch: number;
+  method: 'password';
+}
+
+export interface Wish {
+  persistent: boolean;
+  fingerprint?: string;
+}
 
 /** What a sign-in leaves in PostgreSQL. */
 @Injectable()
@@ -35,8 +48,10 @@ export class SignInRecord {
     );
     const principal = rows.length > 0 ? await this.principals.load(userId, tx) : null;
     if (!principal) throw invalidCredentials();
-    const newDevice = await isNewDevice(tx, caller, { userId, fingerprint: wish.fingerprint, at });
-    if (newDevice) await this.newDeviceMail.enqueue(tx, caller, userId, at);
+    const device = await rememberDevice(tx, caller, { userId, fingerprint: wish.fingerprint, at });
+    // A client that invents a fingerprint for each sign-in must not fill its owner's mailbox.
+    if (device.isNew && device.newToday <= MOST_MAILS_A_DAY)
+      await this.newDeviceMail.enqueue(tx, caller, userId, at);
 
     const subject = `user:${userId}`;
     const actor = subject;
@@ -44,7 +59,7 @@ export class SignInRecord {
       type: 'user.login',
       subject,
       actor,
-      data: { session_id: session.id, method, new_device: newDevice },
+      data: { session_id: session.id, method, new_device: device.isNew },
     });
     await this.events.record(tx, caller, {
       type: 'session.created',

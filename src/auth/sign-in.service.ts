@@ -7,21 +7,9 @@ import { newId } from '../common/ids';
 import { CONFIG, Config } from '../config/config';
 import { Session } from '../sessions/session';
 import { SessionStore } from '../sessions/session-store';
-import { SignInRecord } from './sign-in-record';
+import { Proved, SignInRecord, Wish } from './sign-in-record';
 
 const DAY = 86_400_000;
-
-export interface Proved {
-  userId: string;
-  /** `users.session_epoch` as it was when the proof was checked. */
-  epoch: number;
-  method: 'password';
-}
-
-export interface Wish {
-  persistent: boolean;
-  fingerprint?: string;
-}
 
 export interface OpenedSession {
   session: Session;
@@ -47,8 +35,8 @@ export class SignIn {
   /** @throws invalid_credentials when the account changed in the meantime. */
   async open(caller: Caller, proved: Proved, wish: Wish): Promise<OpenedSession> {
     const session = this.newSession(caller, proved, wish);
-    const evicted = await this.store.open(session);
     try {
+      const evicted = await this.store.open(session);
       const principal = await this.db.transaction((tx) =>
         this.record.confirm(tx, caller, { proved, wish, session, evicted }),
       );

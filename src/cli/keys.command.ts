@@ -3,7 +3,7 @@ import { KeyUse } from '../tokens/signing-key.entity';
 import { KeySummary, SigningKeys } from '../tokens/signing-keys.service';
 import { withApp } from './with-app';
 
-/** `keys list` and `keys rotate`. */
+/** `keys list`, `keys rotate` and `keys revoke`. */
 export function keysCommand(): Command {
   const keys = new Command('keys').description('Signing keys of tokens.');
   keys
@@ -18,7 +18,7 @@ export function keysCommand(): Command {
         .choices(['access', 'opaque'])
         .default('access'),
     )
-    .option('--now', 'sign with it at once, because the present one has leaked')
+    .option('--now', 'sign with it at once; the present one still verifies, see revoke')
     .addHelpText(
       'after',
       '\nWith --now gateways may refuse new tokens until they read the key set again, at most five minutes.' +
@@ -26,6 +26,22 @@ export function keysCommand(): Command {
     )
     .action(({ use, now }: { use: KeyUse; now?: boolean }) =>
       withApp(async (app) => print(await app.get(SigningKeys).rotate({ use, immediately: now ?? false }))),
+    );
+  keys
+    .command('revoke')
+    .argument('<kid>', 'key id, see list')
+    .description('Takes a leaked key out of force at once: what it has signed is refused.')
+    .addHelpText(
+      'after',
+      '\nAfter an access key everybody refreshes; after an opaque key everybody signs in again.' +
+        '\nGateways follow when they read the key set again, at most five minutes.',
+    )
+    .action((kid: string) =>
+      withApp(async (app) => {
+        const key = await app.get(SigningKeys).revoke(kid);
+        if (!key) throw new Error(`there is no key ${kid}`);
+        print(key);
+      }),
     );
   return keys;
 }

@@ -11,7 +11,11 @@ export const notAuthenticated = defineError(
   'unauthenticated',
   'A valid access token is needed.',
 );
-export const notAllowed = defineError('not_allowed', 'forbidden', 'You may not do this.');
+export const invalidAccessToken = defineError(
+  'invalid_access_token',
+  'unauthenticated',
+  'The access token is not valid here, or no longer.',
+);
 export const notFound = defineError('not_found', 'not_found', 'There is nothing here, or it is not yours.');
 export const conflict = defineError('conflict', 'conflict', 'This contradicts the present state.');
 export const payloadTooLarge = defineError(

@@ -57,7 +57,7 @@ function complete(values: z.output<typeof environmentSchema>): Config {
     JWT_ISSUER: values.JWT_ISSUER || publicUrl,
     DOCS_ENABLED: values.DOCS_ENABLED ?? values.ENVIRONMENT !== 'production',
     PASSWORD_HASH_CONCURRENCY: threads,
-    PASSWORD_HASH_QUEUE: values.PASSWORD_HASH_QUEUE || 32 * threads,
+    PASSWORD_HASH_QUEUE: values.PASSWORD_HASH_QUEUE || 16 * threads,
     // Browsers drop Secure cookies, and refuse the __Secure- prefix, on plain http.
     SESSION_COOKIE_SECURE: values.SESSION_COOKIE_SECURE && !plainDevelopment,
     SESSION_COOKIE_NAME: plainDevelopment

@@ -228,7 +228,7 @@ const security = group('Security', {
   ],
   PASSWORD_HASH_QUEUE: [
     integer(0, { max: 100_000 }),
-    'Hashes that may wait for a thread; beyond that 503. 0: 32 for each thread.',
+    'Hashes that may wait for a thread; beyond that 503. 0: 16 for each thread.',
   ],
   PASSWORD_RESET_TOKEN_TTL_MINUTES: [integer(30, { min: 1, max: 1440 }), 'Life of a reset link.'],
   EMAIL_VERIFICATION_TOKEN_TTL_HOURS: [integer(24, { min: 1, max: 720 }), 'Life of a verification link.'],

@@ -16,6 +16,13 @@ function* invalidAnywhere(config: Config): Generator<string> {
   for (const cidr of config.TRUSTED_PROXIES) {
     if (!parseCidr(cidr)) yield `TRUSTED_PROXIES: ${cidr} is not an address or a CIDR`;
   }
+  yield* invalidUrls(config);
+  if (
+    !/^[\w!#$%&'*+.^`|~-]+$/.test(config.SESSION_COOKIE_NAME) ||
+    config.SESSION_COOKIE_NAME.startsWith('__Host-')
+  ) {
+    yield 'SESSION_COOKIE_NAME: must be a cookie name without the prefix __Host-, which allows no path';
+  }
   if (config.KMS_PROVIDER !== 'local')
     yield `KMS_PROVIDER: ${config.KMS_PROVIDER} is not there yet, use local`;
   for (const origin of config.CORS_ALLOWED_ORIGINS) {
@@ -25,15 +32,30 @@ function* invalidAnywhere(config: Config): Generator<string> {
   }
 }
 
+function* invalidUrls(config: Config): Generator<string> {
+  const { protocol, username, search, hash } = new URL(config.PUBLIC_URL);
+  if (!/^https?:$/.test(protocol) || username || search || hash) {
+    yield 'PUBLIC_URL: must be http(s)://host[:port][/path] and nothing more';
+  }
+  if (config.DATABASE_URL && !/^postgres(ql)?:\/\//.test(config.DATABASE_URL)) {
+    yield 'DATABASE_URL: must start with postgresql://';
+  }
+  if (config.REDIS_URL && !/^rediss?:\/\//.test(config.REDIS_URL))
+    yield 'REDIS_URL: must start with redis:// or rediss://';
+}
+
 function* weakOutsideDevelopment(config: Config): Generator<string> {
   if (!config.DATABASE_URL) yield 'DATABASE_URL: must be set, the embedded PostgreSQL is for development';
   else if (hasDefaultPassword(config.DATABASE_URL)) yield 'DATABASE_URL: has no password or a well-known one';
   if (!config.REDIS_URL) yield 'REDIS_URL: must be set, the embedded Redis is for development';
+  else if (new URL(config.REDIS_URL).password === '') yield 'REDIS_URL: has no password';
+  for (const cidr of config.TRUSTED_PROXIES) {
+    if (parseCidr(cidr)?.[1] === 0) yield `TRUSTED_PROXIES: ${cidr} trusts everybody`;
+  }
   if (!config.SMTP_HOST) yield 'SMTP_HOST: must be set, the development mailbox is for development';
   if (!config.SMTP_TLS) yield 'SMTP_TLS: must be true';
-  if (config.SMTP_FROM.endsWith('@example.com')) yield 'SMTP_FROM: must be an address of yours';
+  if (/@example\.com>?$/i.test(config.SMTP_FROM)) yield 'SMTP_FROM: must be an address of yours';
   if (!config.PUBLIC_URL.startsWith('https://')) yield 'PUBLIC_URL: must be set and start with https://';
-  if (!config.JWT_ISSUER) yield 'JWT_ISSUER: must be set';
   if (config.JWT_AUDIENCE.length === 0) yield 'JWT_AUDIENCE: must be set';
   if (config.PASSWORD_BCRYPT_COST < 12) yield 'PASSWORD_BCRYPT_COST: must be at least 12';
   if (config.PASSWORD_MIN_LENGTH < 12) yield 'PASSWORD_MIN_LENGTH: must be at least 12';
@@ -66,7 +88,5 @@ function* weakKeyFile(path: string): Generator<string> {
 
 function hasDefaultPassword(databaseUrl: string): boolean {
   const { password, username } = new URL(databaseUrl);
-  return ['', 'pass', 'password', 'postgres', 'changeme', 'secret', username].includes(
-    decodeURIComponent(password),
-  );
+  return ['', 'pass', 'password', 'postgres', 'changeme', 'secret', username].includes(password);
 }

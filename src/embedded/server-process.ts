@@ -105,14 +105,16 @@ export class ServerProcess {
 
   private async attempt(access: Required<Access>): Promise<string> {
     const child = this.spawn(access);
-    const ended = new Promise<Error>((resolve) => {
+    const ended = new Promise<Error | null>((resolve) => {
       child.once('error', resolve);
-      child.once('exit', () => resolve(new Error(this.logTail())));
+      child.once('exit', () => resolve(null));
     });
     for (const deadline = Date.now() + READY_MS; ;) {
       const outcome = await Promise.race([ended, this.kind.probe(access).catch(() => sleep(20, undefined))]);
       if (typeof outcome === 'string') return outcome;
-      if (outcome) throw new Error(`${this.kind.name} did not start: ${outcome.message}`);
+      if (outcome !== undefined) {
+        throw new Error(`${this.kind.name} did not start: ${outcome?.message ?? this.logTail()}`);
+      }
       if (Date.now() > deadline) throw new Error(`${this.kind.name} is not ready after ${READY_MS / 1000} s`);
     }
   }

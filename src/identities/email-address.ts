@@ -13,5 +13,7 @@ export function normaliseEmail(text: unknown): string | null {
   const trimmed = text.trim();
   if (trimmed.length > MAX_LENGTH || trimmed !== trimmed.normalize('NFKC')) return null;
   const lower = trimmed.toLowerCase();
-  return isEmail(lower, { allow_utf8_local_part: true }) && !/[\p{C}\p{Z}]/u.test(lower) ? lower : null;
+  // First, because isEmail throws on a lone surrogate (\p{Cs}).
+  if (/[\p{C}\p{Z}"]/u.test(lower)) return null;
+  return isEmail(lower, { allow_utf8_local_part: true }) ? lower : null;
 }

@@ -6,9 +6,12 @@ import { IsText } from '../common/is-text.decorator';
 const rule = (name: string, validate: (value: unknown) => boolean, message: string): PropertyDecorator =>
   ValidateBy({ name, validator: { validate, defaultMessage: () => `$property ${message}` } });
 
-/** A person's name: 1 to 255 characters, not all of them blank. */
+/** A person's name: 1 to 255 characters on one line, not all of them blank. */
 export const IsName = (): PropertyDecorator =>
-  applyDecorators(IsText({ min: 1, max: 255 }), rule('isNotBlank', isNotBlank, 'must not be blank'));
+  applyDecorators(
+    IsText({ min: 1, max: 255 }),
+    rule('isOneLine', isOneLine, 'must be one line and not blank'),
+  );
 
 /** E.164: a plus and up to 15 digits. */
 export const IsPhone = (): PropertyDecorator =>
@@ -35,17 +38,24 @@ export const IsIanaTimezone = (): PropertyDecorator =>
 export const IsLocaleTag = (): PropertyDecorator =>
   rule('isLocaleTag', isLocaleTag, 'must be a BCP 47 language tag such as en-US');
 
+/** An https URL without credentials. */
 export const IsHttpsUrl = (): PropertyDecorator =>
-  rule(
-    'isHttpsUrl',
-    (value) =>
-      typeof value === 'string' &&
-      value.length <= 2048 &&
-      isURL(value, { protocols: ['https'], require_protocol: true }),
-    'must be an https URL',
-  );
+  applyDecorators(IsText({ max: 2048 }), rule('isHttpsUrl', isHttpsUrl, 'must be an https URL'));
 
-const isNotBlank = (value: unknown): boolean => typeof value !== 'string' || /\S/.test(value);
+// Line breaks and invisible characters would let a name write whole paragraphs into mails and logs.
+const isOneLine = (value: unknown): boolean =>
+  typeof value !== 'string' || (/\S/.test(value) && !/[\p{C}\p{Zl}\p{Zp}]/u.test(value));
+
+function isHttpsUrl(value: unknown): boolean {
+  if (
+    typeof value !== 'string' ||
+    !URL.canParse(value) ||
+    !isURL(value, { protocols: ['https'], require_protocol: true })
+  )
+    return false;
+  const { protocol, username, password } = new URL(value);
+  return protocol === 'https:' && username === '' && password === '';
+}
 
 function isLocaleTag(value: unknown): boolean {
   if (typeof value !== 'string' || value.length > 35) return false;

@@ -27,5 +27,6 @@ function verify(password: string, hash: string): boolean {
   if (hash.startsWith('$argon2')) return verifySync(hash, password);
   // What bcrypt would ignore or cut must not count as equal; comparing all the same keeps the time.
   const readable = Buffer.byteLength(password) <= BCRYPT_MAX_BYTES && !password.includes('\0');
-  return compareSync(password, hash) && readable;
+  // PHP's name for the same algorithm, which the library does not know.
+  return compareSync(password, hash.replace(/^\$2y\$/, '$2b$')) && readable;
 }

@@ -27,7 +27,9 @@ export class PasswordChangeRecord {
       {
         userId: user.id,
         reason: 'password_changed',
-        which: (session) => endOthers && session.id !== caller.sessionId,
+        ends: (session) => endOthers && session.id !== caller.sessionId,
+        // Also where the others stay: somebody may be signing in with the old password right now.
+        underWay: true,
       },
       (tx, ended) => this.change(tx, caller, user, hash, ended.length),
     );

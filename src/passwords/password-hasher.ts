@@ -51,7 +51,12 @@ export class PasswordHasher implements OnModuleInit, OnApplicationShutdown {
 
   /** Null as hash takes as long as a wrong password, and is never right. @throws hashing_busy */
   async verify(password: string, hash: string | null): Promise<boolean> {
-    const matches = await this.run<boolean>({ kind: 'verify', password, hash: hash ?? (await this.decoy) });
+    const decoy = await this.decoy;
+    const matches = await this.run<boolean>({ kind: 'verify', password, hash: hash ?? decoy });
+    // A cheaper hash of former days must not tell that there is an account.
+    if (!matches && hash !== null && this.isOutdated(hash, '')) {
+      await this.run({ kind: 'verify', password, hash: decoy });
+    }
     return matches && hash !== null;
   }
 

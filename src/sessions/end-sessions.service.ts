@@ -9,10 +9,12 @@ import { SessionStore } from './session-store';
 interface Ending {
   userId: string;
   reason: RevocationReason;
-  /** Which sessions: all (those being opened at this very moment included), or the ones that fit. */
-  which: 'all' | ((session: Session) => boolean);
-  /** Sessions that Redis has ended already, to be named in the event too. */
-  ended?: string[];
+  ends: (session: Session) => boolean;
+  /**
+   * Whether sign-ins that are under way at this moment fail too, because what they have proved is no longer enough.
+   * The sessions that stay are then moved into the new epoch.
+   */
+  underWay: boolean;
 }
 
 /**
@@ -34,25 +36,29 @@ export class EndSessions {
    */
   async run(
     caller: Caller,
-    { userId, reason, which, ended = [] }: Ending,
+    { userId, reason, ends, underWay }: Ending,
     change: (tx: EntityManager, sessionIds: string[]) => Promise<void> = async () => {},
   ): Promise<string[]> {
     const open = await this.store.list(userId);
-    const ending = which === 'all' ? open : open.filter(which);
-    const sessionIds = [...ended, ...ending.map((session) => session.id)];
+    const sessionIds = open.filter(ends).map((session) => session.id);
+    const kept = open.filter((session) => !ends(session)).map((session) => session.id);
     const epoch = await this.db.transaction(async (tx) => {
+      const before = await (underWay ? nextEpoch(tx, userId) : lockUser(tx, userId));
       await change(tx, sessionIds);
-      const before = which === 'all' ? await nextEpoch(tx, userId) : undefined;
       if (sessionIds.length > 0 || before !== undefined) {
         await this.events.record(tx, caller, {
           type: 'session.revoked',
           subject: `user:${userId}`,
-          data: { reason, session_ids: sessionIds, ...(before !== undefined && { before_epoch: before }) },
+          data: {
+            reason,
+            session_ids: sessionIds,
+            ...(before !== undefined && { before_epoch: before, kept_session_ids: kept }),
+          },
         });
       }
       return before;
     });
-    if (epoch !== undefined) await this.store.revokeBefore(userId, epoch);
+    if (epoch !== undefined) await this.store.revokeBefore(userId, epoch, kept);
     else await this.store.revoke(userId, sessionIds);
     return sessionIds;
   }
@@ -65,4 +71,9 @@ async function nextEpoch(tx: EntityManager, userId: string): Promise<number> {
     [userId],
   );
   return rows[0]?.session_epoch ?? 0;
+}
+
+/** The user's row before the subject's lock: the order that `Events.record` asks for. */
+async function lockUser(tx: EntityManager, userId: string): Promise<undefined> {
+  await tx.query(`SELECT FROM users WHERE id = $1 FOR NO KEY UPDATE`, [userId]);
 }

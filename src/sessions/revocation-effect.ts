@@ -17,7 +17,9 @@ export class RevocationEffect implements OnModuleInit {
     this.relay.onEvent('session.revoked', async ({ subject, data }) => {
       const userId = subject.slice('user:'.length);
       await this.store.revoke(userId, data.session_ids);
-      if (data.before_epoch !== undefined) await this.store.revokeBefore(userId, data.before_epoch);
+      if (data.before_epoch !== undefined) {
+        await this.store.revokeBefore(userId, data.before_epoch, data.kept_session_ids ?? []);
+      }
     });
   }
 }

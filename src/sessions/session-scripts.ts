@@ -50,25 +50,23 @@ return evicted
 /**
  * KEYS: user's sessions. ARGV: id, presented counter, now, grace ms, inactivity ms, limit, window ms, least epoch.
  * The whole decision about a refresh token in one step, so that parallel calls can't disagree.
- * Answers {'missing'}, {'reused', ids…}, {'limited', ms to wait} or {'rotated', counter, absoluteEnd, persistent, mfa}.
+ * Answers {'missing'}, {'reused'}, {'limited', ms to wait} or {'rotated', counter, absoluteEnd, persistent, mfa}.
  */
 export const rotateScript = `${readState}
 local state = redis.call('HGET', KEYS[1], ARGV[1])
 if not state then return { 'missing' } end
 local s = read(state)
 local presented, now = tonumber(ARGV[2]), tonumber(ARGV[3])
+-- Of a Redis that hung: the answer will not be heard, so the time to ask again begins now, and not with the question.
+local time = redis.call('TIME')
+now = math.max(now, time[1] * 1000 + math.floor(time[2] / 1000))
 if s.expires <= now or s.epoch < tonumber(ARGV[8]) then
   drop(KEYS[1], ARGV[1])
   return { 'missing' }
 end
 local repeated = presented == s.counter - 1 and now - s.rotated <= tonumber(ARGV[4])
 if presented < s.counter and not repeated then
-  local answer = { 'reused' }
-  for _, field in ipairs(redis.call('HKEYS', KEYS[1])) do
-    if not string.find(field, ':', 1, true) then answer[#answer + 1] = field end
-  end
-  redis.call('DEL', KEYS[1])
-  return answer
+  return { 'reused' }
 end
 if now - s.window >= tonumber(ARGV[7]) then
   s.window = now
@@ -90,10 +88,23 @@ return { 'rotated', string.format('%.0f', s.counter), string.format('%.0f', s.ab
   string.format('%.0f', s.persistent), string.format('%.0f', s.mfa) }
 `;
 
-/** KEYS: user's sessions. ARGV: epoch. Ends every session opened under an older epoch. */
+/**
+ * KEYS: user's sessions. ARGV: epoch, ids that stay…
+ * Ends every session opened under an older epoch; those that stay move into this one.
+ */
 export const revokeBeforeScript = `${readState}
+local stays = {}
+for i = 2, #ARGV do stays[ARGV[i]] = true end
 local all = redis.call('HGETALL', KEYS[1])
 for i = 1, #all, 2 do
-  if not string.find(all[i], ':', 1, true) and read(all[i + 1]).epoch < tonumber(ARGV[1]) then drop(KEYS[1], all[i]) end
+  local s = not string.find(all[i], ':', 1, true) and read(all[i + 1])
+  if s and s.epoch < tonumber(ARGV[1]) then
+    if stays[all[i]] then
+      s.epoch = tonumber(ARGV[1])
+      redis.call('HSET', KEYS[1], all[i], write(s))
+    else
+      drop(KEYS[1], all[i])
+    end
+  end
 end
 `;

@@ -9,7 +9,7 @@ declare module 'ioredis' {
   interface RedisCommander<Context> {
     openSession(key: string, ...args: (string | number)[]): Result<string[], Context>;
     rotateSession(key: string, ...args: (string | number)[]): Result<[string, ...string[]], Context>;
-    revokeSessionsBefore(key: string, epoch: number): Result<null, Context>;
+    revokeSessionsBefore(key: string, epoch: number, ...staying: string[]): Result<null, Context>;
   }
 }
 
@@ -20,7 +20,7 @@ const MOST_SESSIONS = 100;
 export type Rotation =
   | { kind: 'rotated'; counter: number; absoluteEnd: number; persistent: boolean; mfa: boolean }
   | { kind: 'missing' }
-  | { kind: 'reused'; sessionIds: string[] }
+  | { kind: 'reused' }
   | { kind: 'limited'; retryAfter: number };
 
 /**
@@ -94,7 +94,7 @@ export class SessionStore {
         persistent: rest[2] === '1',
         mfa: rest[3] === '1',
       };
-    if (kind === 'reused') return { kind, sessionIds: rest };
+    if (kind === 'reused') return { kind };
     if (kind === 'limited') return { kind, retryAfter: Math.ceil(Number(rest[0]) / 1000) };
     return { kind: 'missing' };
   }
@@ -120,9 +120,9 @@ export class SessionStore {
     await this.redis.hdel(key(userId), ...sessionIds.flatMap((id) => [id, `${id}:about`]));
   }
 
-  /** Ends every session that was opened under an epoch smaller than this. */
-  async revokeBefore(userId: string, epoch: number): Promise<void> {
-    await this.redis.revokeSessionsBefore(key(userId), epoch);
+  /** Ends every session that was opened under an epoch smaller than this; those that stay move into it. */
+  async revokeBefore(userId: string, epoch: number, staying: readonly string[]): Promise<void> {
+    await this.redis.revokeSessionsBefore(key(userId), epoch, ...staying);
   }
 }
 

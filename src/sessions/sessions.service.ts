@@ -29,7 +29,8 @@ export class Sessions {
     const ended = await this.endSessions.run(caller, {
       userId: caller.userId,
       reason: 'revoked_by_user',
-      which: (session) => session.id === sessionId,
+      ends: (session) => session.id === sessionId,
+      underWay: false,
     });
     if (ended.length === 0) throw notFound();
   }

@@ -3,10 +3,10 @@ import { errors, jwtVerify, JWTPayload, SignJWT } from 'jose';
 import { createHash } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import { Clock } from '../common/clock';
+import { invalidAccessToken } from '../common/common.errors';
 import { newId } from '../common/ids';
 import { CONFIG, Config } from '../config/config';
 import { KeyRing } from './key-ring';
-import { invalidAccessToken } from './tokens.errors';
 
 const TYPE = 'at+jwt';
 /** About 1 KiB each. */

@@ -1,6 +1,7 @@
 import { Inject, Injectable, Logger, OnApplicationShutdown, OnModuleInit } from '@nestjs/common';
 import { CryptoKey, importPKCS8, JWK } from 'jose';
 import { createSecretKey, KeyObject } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { EntityManager } from 'typeorm';
 import { Clock } from '../common/clock';
 import { CONFIG, Config } from '../config/config';
@@ -11,8 +12,8 @@ import { SigningKeys } from './signing-keys.service';
 
 const REFRESH_MS = 30_000;
 const OVER: readonly KeyStatus[] = ['retired', 'revoked'];
-/** A token may carry a key made seconds ago on another instance; asking for it is bounded, or strangers could make us ask. */
-const UNKNOWN_KEY_PAUSE_MS = 5_000;
+/** A token may carry a key made just now on another instance; asking is bounded, or strangers could make us ask. */
+const UNKNOWN_KEY_PAUSE_MS = 1_000;
 
 export interface RingKey {
   kid: string;
@@ -32,7 +33,8 @@ export interface RingKey {
 export class KeyRing implements OnModuleInit, OnApplicationShutdown {
   private keys: RingKey[] = [];
   private timer?: NodeJS.Timeout;
-  private loadedAt = 0;
+  private loadedAt = -Infinity;
+  private nextLoad?: Promise<void>;
   private readonly logger = new Logger(KeyRing.name);
 
   constructor(
@@ -66,11 +68,11 @@ export class KeyRing implements OnModuleInit, OnApplicationShutdown {
     return this.find(use, (key) => key.kid === kid);
   }
 
-  /** The first key that matches; where none does the table is read once more, at most every five seconds. */
+  /** The first key that matches; where none does the table is read once more, for all who wait and once a second. */
   async findVerifier(use: KeyUse, matches: (key: RingKey) => boolean): Promise<RingKey | undefined> {
     const known = this.find(use, matches);
-    if (known || this.clock.now() - this.loadedAt < UNKNOWN_KEY_PAUSE_MS) return known;
-    await this.load();
+    if (known) return known;
+    await (this.nextLoad ??= this.loadSoon().finally(() => (this.nextLoad = undefined)));
     return this.find(use, matches);
   }
 
@@ -82,7 +84,7 @@ export class KeyRing implements OnModuleInit, OnApplicationShutdown {
   }
 
   async load(): Promise<void> {
-    this.loadedAt = this.clock.now();
+    this.loadedAt = performance.now();
     const rows = await this.db.find(SigningKey, { order: { activatesAt: 'DESC', kid: 'DESC' } });
     const known = new Map(this.keys.map((key) => [key.kid, key]));
     const inForce = rows.filter((row) => !OVER.includes(this.status(row, rows)));
@@ -92,6 +94,11 @@ export class KeyRing implements OnModuleInit, OnApplicationShutdown {
         secret: known.get(row.kid)?.secret ?? (await this.unwrap(row)),
       })),
     );
+  }
+
+  private async loadSoon(): Promise<void> {
+    await sleep(Math.max(0, this.loadedAt + UNKNOWN_KEY_PAUSE_MS - performance.now()));
+    await this.load();
   }
 
   private find(use: KeyUse, matches: (key: RingKey) => boolean): RingKey | undefined {
@@ -107,7 +114,7 @@ export class KeyRing implements OnModuleInit, OnApplicationShutdown {
       .unwrap(row.wrappedSecret, `signing-key:${row.kid}`)
       .catch((cause: unknown) => {
         throw new Error(
-          `signing key ${row.kid} cannot be unwrapped: was the master key (${this.config.KMS_MASTER_KEY_ID}) replaced?`,
+          `signing key ${row.kid} cannot be unwrapped: was the master key (${this.config.LOCAL_KMS_KEY_PATH}) replaced?`,
           { cause },
         );
       });

@@ -18,7 +18,7 @@ export class OneTimeTokens {
 
   /**
    * Makes a token. Asking again with the same id gives the same token, so a mail that is written twice holds the same
-   * link.
+   * link; its time begins anew.
    * @returns the token, and whether this call made it.
    */
   async issue(
@@ -31,23 +31,15 @@ export class OneTimeTokens {
       userId: row.userId,
       expiresAt: LessThan(new Date(this.clock.now() - DAY)),
     });
-    const inserted = await tx
-      .createQueryBuilder()
-      .insert()
-      .into(OneTimeToken)
-      .values({
-        ...row,
-        createdAt: this.clock.date(),
-        expiresAt: new Date(this.clock.now() + ttlMs),
-        usedAt: null,
-      })
-      .orIgnore()
-      .returning('id')
-      .execute();
-    return {
-      token: this.opaque.seal(row.purpose, idBytes(row.id)),
-      isNew: (inserted.raw as unknown[]).length > 0,
-    };
+    const now = this.clock.date();
+    const [made] = await tx.query<{ inserted: boolean }[]>(
+      `INSERT INTO one_time_tokens (id, user_id, purpose, email, created_at, expires_at)
+       VALUES ($1, $2, $3, $4, $5, $6)
+       ON CONFLICT (id) DO UPDATE SET expires_at = excluded.expires_at WHERE one_time_tokens.used_at IS NULL
+       RETURNING created_at = $5 AS inserted`,
+      [row.id, row.userId, row.purpose, row.email, now, new Date(now.getTime() + ttlMs)],
+    );
+    return { token: this.opaque.seal(row.purpose, idBytes(row.id)), isNew: made?.inserted ?? false };
   }
 
   /** The id inside a token; null where it was not made here. Asked before any transaction: a new key may be fetched. */

@@ -2,7 +2,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import { calculateJwkThumbprint, exportJWK, JWK } from 'jose';
 import { generateKeyPair, randomBytes } from 'node:crypto';
 import { promisify } from 'node:util';
-import { EntityManager } from 'typeorm';
+import { EntityManager, IsNull } from 'typeorm';
 import { systemCaller } from '../common/caller';
 import { Clock } from '../common/clock';
 import { newId } from '../common/ids';
@@ -41,17 +41,24 @@ export class SigningKeys {
 
   /** Milliseconds that a token signed with such a key may live. */
   tokenLife(use: KeyUse): number {
-    const { JWT_ACCESS_TOKEN_TTL_MINUTES, REDIS_SESSION_TTL_DAYS } = this.config;
-    return (
-      (use === 'access' ? JWT_ACCESS_TOKEN_TTL_MINUTES * MINUTE : REDIS_SESSION_TTL_DAYS * DAY) +
-      CLOCK_LEEWAY_MS
+    const { config } = this;
+    const opaque = Math.max(
+      config.REDIS_SESSION_TTL_DAYS * DAY,
+      config.EMAIL_VERIFICATION_TOKEN_TTL_HOURS * 60 * MINUTE,
+      config.PASSWORD_RESET_TOKEN_TTL_MINUTES * MINUTE,
     );
+    return (use === 'access' ? config.JWT_ACCESS_TOKEN_TTL_MINUTES * MINUTE : opaque) + CLOCK_LEEWAY_MS;
   }
 
   /** Makes the first key of each use; harmless when it is there, also when many instances start together. */
   async ensure(): Promise<void> {
     for (const use of ['access', 'opaque'] as const) {
-      await this.makeIf(use, this.clock.now(), async (tx) => !(await tx.existsBy(SigningKey, { use })));
+      // Backdated: an instance whose clock is behind must be able to sign too.
+      await this.makeIf(
+        use,
+        this.clock.now() - CLOCK_LEEWAY_MS,
+        async (tx) => !(await tx.existsBy(SigningKey, { use })),
+      );
     }
   }
 
@@ -71,6 +78,31 @@ export class SigningKeys {
       async () => true,
     );
     return (await this.list()).find((key) => key.kid === made)!;
+  }
+
+  /**
+   * Takes a leaked key out of force, whatever still carries its signature: everybody refreshes (access) or signs in
+   * again (opaque). Where it is the one that signs, another takes over first. Other instances follow within 30 s.
+   * @returns null where there is no such key.
+   */
+  async revoke(kid: string): Promise<KeySummary | null> {
+    const key = (await this.list()).find((candidate) => candidate.kid === kid);
+    if (!key) return null;
+    if (key.status === 'active') await this.rotate({ use: key.use, immediately: true });
+    await this.db.transaction(async (tx) => {
+      const { affected } = await tx.update(
+        SigningKey,
+        { kid, revokedAt: IsNull() },
+        { revokedAt: this.clock.date() },
+      );
+      if (affected !== 1) return;
+      await this.events.record(tx, systemCaller(newId()), {
+        type: 'signing_key.revoked',
+        subject: `signing_key:${kid}`,
+        data: { kid, use: key.use },
+      });
+    });
+    return (await this.list()).find((candidate) => candidate.kid === kid) ?? null;
   }
 
   /** Rotates keys older than JWT_KEY_ROTATION_DAYS. Safe on every instance at once. */

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { EntityManager, IsNull } from 'typeorm';
 import { systemCaller } from '../common/caller';
 import { Clock } from '../common/clock';
-import { validationFailed } from '../common/common.errors';
+import { conflict, validationFailed } from '../common/common.errors';
 import { newId } from '../common/ids';
 import { Roles } from '../authz/roles.service';
 import { normaliseEmail } from '../identities/email-address';
@@ -41,8 +41,9 @@ export class CreateAdministrator {
   ) {}
 
   /**
-   * An account that is there keeps its password and gets the role.
-   * @throws validation_failed, password_policy
+   * An account that is there keeps its password and gets the role, if its address is verified: anybody can sign up with
+   * an address that is not theirs.
+   * @throws validation_failed, password_policy, conflict
    */
   async run(wish: AdministratorWish): Promise<Administrator> {
     const email = normaliseEmail(wish.email);
@@ -83,7 +84,7 @@ export class CreateAdministrator {
       .returning('id')
       .execute();
     const created = (inserted.raw as unknown[]).length > 0;
-    const userId = created ? values.id : (await tx.findOneByOrFail(User, { email, deletedAt: IsNull() })).id;
+    const userId = created ? values.id : await provedOwner(tx, email);
     const subject = `user:${userId}`;
     if (created) {
       await this.events.record(tx, caller, {
@@ -100,3 +101,11 @@ export class CreateAdministrator {
 
 /** 120 random bits, and a tail that holds one character of each class that the policy asks for. */
 const randomPassword = (): string => `${randomBytes(15).toString('base64url')}-Aa1`;
+
+async function provedOwner(tx: EntityManager, email: string): Promise<string> {
+  const user = await tx.findOneByOrFail(User, { email, deletedAt: IsNull() });
+  if (user.status === 'active' && user.emailVerifiedAt) return user.id;
+  throw conflict({
+    message: `${email} has an account that is not active, or whose address is not verified.`,
+  });
+}

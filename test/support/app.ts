@@ -9,9 +9,11 @@ import request from 'supertest';
 import { DataSource } from 'typeorm';
 import { createApp } from '../../src/app.setup';
 import { Clock } from '../../src/common/clock';
-import { Config, loadConfig } from '../../src/config/config';
+import { Config, CONFIG, loadConfig } from '../../src/config/config';
 import { MailboxEntry, MailboxTransport } from '../../src/infra/mail/mailbox-transport';
+import { openApiDocument } from '../../src/doors/http/openapi';
 import { createTestDatabase, TestDatabase } from './database';
+import { ResponseCheck } from './response-check';
 
 export interface TestService {
   url: string;
@@ -19,7 +21,10 @@ export interface TestService {
   app: INestApplication;
   db: DataSource;
   redis: Redis;
-  /** An HTTP client; each one comes from another client address, so that limits of one do not touch the next. */
+  /**
+   * An HTTP client; each one comes from another client address, so that limits of one do not touch the next.
+   * Every reply is compared with the OpenAPI document.
+   */
   client(): Client;
   /** Moves the service's clock. */
   advance(milliseconds: number): void;
@@ -59,6 +64,7 @@ export async function startService(
     // Fast hashes: their strength is not what most tests are about.
     PASSWORD_BCRYPT_COST: '4',
     PASSWORD_HASH_CONCURRENCY: '1',
+    PASSWORD_HASH_QUEUE: '64',
     DATABASE_POOL_SIZE: '8',
     ...overrides,
   };
@@ -79,6 +85,7 @@ async function start(env: Record<string, string>, stores: TestDatabase): Promise
   const app = await createApp(config);
   await app.listen(0, '127.0.0.1');
   const url = await app.getUrl();
+  newestApp = app;
   const clock = app.get(Clock);
   const mailbox = app.get(MailboxTransport);
   let offset = 0;
@@ -106,6 +113,17 @@ async function start(env: Record<string, string>, stores: TestDatabase): Promise
   };
 }
 
+let newestApp: INestApplication | undefined;
+let responseCheck: ResponseCheck | undefined;
+
+/** The document of every service in this process is the same, but for the URL it names. */
+function checkResponse(reply: request.Response, test: request.Test): void {
+  if (!newestApp) return;
+  responseCheck ??= new ResponseCheck(openApiDocument(newestApp, newestApp.get<Config>(CONFIG)));
+  const { pathname } = new URL(test.url);
+  responseCheck.check(test.method, pathname, reply);
+}
+
 let clients = 0;
 
 export function client(url: string): Client {
@@ -113,6 +131,7 @@ export function client(url: string): Client {
   const ip = `10.${(number >> 16) & 255}.${(number >> 8) & 255}.${number & 255}`;
   const prepare = (test: request.Test, token?: string): request.Test => {
     test.set('X-Forwarded-For', ip).set('User-Agent', 'test-browser/1.0');
+    test.expect((reply) => checkResponse(reply, test));
     return token === undefined ? test : test.set('Authorization', `Bearer ${token}`);
   };
   return {

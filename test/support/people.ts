@@ -47,6 +47,13 @@ export async function newSignedIn(service: TestService): Promise<SignedIn> {
   return signIn(service, await register(service));
 }
 
+/** Which of a route's two answers an access token gets: 200, or 401 because its session is over. */
+export async function isSignedIn(service: TestService, accessToken: string): Promise<boolean> {
+  const { status, body } = await service.client().get('/v1/users/me', accessToken);
+  if (status !== 200) expect([status, body.code]).toEqual([401, 'invalid_access_token']);
+  return status === 200;
+}
+
 /** The token in the link of a mail. */
 export function tokenIn(mail: { text: string }): string {
   const [, token] = /[?&]token=([\w-]+)/.exec(mail.text) ?? [];

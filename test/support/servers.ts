@@ -1,8 +1,10 @@
 import { rmSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { migrations } from '../../migrations';
 import { loadConfig } from '../../src/config/config';
 import { startEmbedded } from '../../src/embedded/embedded';
 import { forget } from '../../src/embedded/forget';
+import { freePort } from '../../src/embedded/ports';
 import { ServerProcess } from '../../src/embedded/server-process';
 import { migrate } from '../../src/infra/database/migrate';
 import { childrenOf } from './process-tree';
@@ -12,6 +14,8 @@ import { dataDirOf, makeTestFolder } from './test-folder';
 export interface OwnServers {
   databaseUrl: string;
   redisUrl: string;
+  /** Where both keep their data. */
+  dataDir: string;
   /** Change with each restart. */
   readonly postgresPid: number;
   readonly redisPid: number;
@@ -30,12 +34,13 @@ export interface OwnServers {
   stop(): Promise<void>;
 }
 
-export async function startOwnServers(): Promise<OwnServers> {
+/** @param maxConnections of PostgreSQL, those of its own processes not counted. */
+export async function startOwnServers({ maxConnections = 500 } = {}): Promise<OwnServers> {
   const folder = makeTestFolder();
   const { postgres, redis, ...embedded } = await startEmbedded({
     dataDir: dataDirOf(folder),
     // A machine that loses power takes the test with it.
-    postgres: { fsync: 'off', max_connections: 500 },
+    postgres: { fsync: 'off', max_connections: maxConnections },
     redis: { databases: 64 },
   });
   if (!postgres || !redis) throw new Error('both servers are needed');
@@ -55,6 +60,7 @@ export async function startOwnServers(): Promise<OwnServers> {
   return {
     databaseUrl: embedded.databaseUrl,
     redisUrl: embedded.redisUrl,
+    dataDir: dataDirOf(folder),
     get postgresPid() {
       return postgres.pid;
     },
@@ -75,7 +81,12 @@ export async function startOwnServers(): Promise<OwnServers> {
 
 async function restart(server: ServerProcess): Promise<void> {
   signal(server, 'SIGCONT');
+  await server.stop();
   const before = server.port;
+  // A client of anybody's may have got the number for its end of a connection; it will let go of it.
+  for (const deadline = Date.now() + 5_000; Date.now() < deadline; await sleep(50)) {
+    if ((await freePort(before)) === before) break;
+  }
   const { port } = await server.start();
   if (port !== before) throw new Error(`port ${before} was taken meanwhile`);
 }

@@ -1,32 +1,28 @@
 import { Injectable } from '@nestjs/common';
 import { PassportStrategy } from '@nestjs/passport';
 import { Strategy } from 'passport';
-import { AuthenticatedCaller } from '../../common/caller';
 import { notAuthenticated } from '../../common/common.errors';
 import type { HttpRequest } from '../../infra/http/http-request';
-import { SessionStore } from '../../sessions/session-store';
-import { AccessTokens } from '../../tokens/access-tokens.service';
-import { invalidAccessToken } from '../../tokens/tokens.errors';
-import { anonymousCaller } from './anonymous-caller';
+import type { BearerCallers } from './bearer-callers';
 
-const SUBJECT = /^user:([0-9a-f-]{36})$/;
+export interface BearerOptions {
+  callers: BearerCallers;
+}
 
-/** Makes a caller of an access token whose signature, claims and session all hold. */
+/**
+ * `Authorization: Bearer` for passport, the only place an access token is read from (RFC 6750 section 2.1). Passport's
+ * registry is the process', so the strategy holds nothing: what it asks comes with each request.
+ */
 @Injectable()
 export class BearerStrategy extends PassportStrategy(Strategy, 'bearer') {
-  constructor(
-    private readonly accessTokens: AccessTokens,
-    private readonly sessions: SessionStore,
-  ) {
-    super();
-  }
-
-  /** Called by passport. The header is the only place an access token is read from (RFC 6750 section 2.1). */
-  override authenticate(request: unknown): void {
+  override authenticate(request: unknown, options?: unknown): void {
     const http = request as HttpRequest;
+    const { callers } = options as BearerOptions;
+    // A gateway might have read the other one.
+    const isTwice = (http.raw.headersDistinct.authorization?.length ?? 0) > 1;
     const [, token] = /^Bearer +([\w.~+/-]+=*)$/i.exec(http.headers.authorization ?? '') ?? [];
-    if (token === undefined) return this.error(notAuthenticated());
-    this.caller(http, token).then(
+    if (token === undefined || isTwice) return this.error(notAuthenticated());
+    callers.of(http, token).then(
       (caller) => this.success(caller),
       (error: unknown) => this.error(error),
     );
@@ -35,17 +31,5 @@ export class BearerStrategy extends PassportStrategy(Strategy, 'bearer') {
   /** Passport wants it; `authenticate` has done all there is to validate. */
   validate(caller: unknown): unknown {
     return caller;
-  }
-
-  private async caller(request: HttpRequest, token: string): Promise<AuthenticatedCaller> {
-    const claims = await this.accessTokens.verify(token);
-    const [, userId] = SUBJECT.exec(claims.sub) ?? [];
-    if (userId === undefined || !(await this.sessions.isOpen(userId, claims.sid))) throw invalidAccessToken();
-    return {
-      ...anonymousCaller(request),
-      userId,
-      sessionId: claims.sid,
-      permissions: new Set(claims.scope.split(' ').filter(Boolean)),
-    };
   }
 }

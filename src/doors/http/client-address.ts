@@ -13,6 +13,10 @@ export function trustedProxies(cidrs: readonly string[]): false | ((address: str
 
 /** The client's address; where a trusted proxy passed on something that is none, the proxy's own. */
 export function clientAddress(request: FastifyRequest): string {
-  const address = request.ip.replace(/^::ffff:(?=\d+\.)/i, '');
+  // Some proxies add the port: 203.0.113.7:4431, [2001:db8::1]:4431.
+  const address = request.ip
+    .replace(/^\[(.+)\](:\d+)?$/, '$1')
+    .replace(/^(\d+(?:\.\d+){3}):\d+$/, '$1')
+    .replace(/^::ffff:(?=\d+\.)/i, '');
   return isIP(address) ? address : (request.socket.remoteAddress ?? '0.0.0.0');
 }

@@ -10,6 +10,7 @@ import { Readiness } from '../../infra/health/readiness';
 import { SessionsModule } from '../../sessions/sessions.module';
 import { TokensModule } from '../../tokens/tokens.module';
 import { AuthenticateGuard } from './authenticate.guard';
+import { BearerCallers } from './bearer-callers';
 import { BearerStrategy } from './bearer.strategy';
 import { DevMailboxController } from './dev-mailbox.controller';
 import { HealthController } from './health.controller';
@@ -38,6 +39,7 @@ export class HttpModule implements BeforeApplicationShutdown {
       ],
       providers: [
         BearerStrategy,
+        BearerCallers,
         { provide: APP_GUARD, useClass: AuthenticateGuard },
         { provide: APP_FILTER, useClass: ProblemFilter },
         { provide: APP_PIPE, useFactory: validationPipe },

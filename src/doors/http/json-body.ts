@@ -1,6 +1,7 @@
 import type { FastifyInstance } from 'fastify';
 import * as secureJson from 'secure-json-parse';
-import { malformedRequest } from '../../common/common.errors';
+import { AppError } from '../../common/app-error';
+import { malformedRequest, validationFailed } from '../../common/common.errors';
 
 const MAX_DEPTH = 32;
 const utf8 = new TextDecoder('utf-8', { fatal: true });
@@ -14,8 +15,12 @@ export function readJsonBodies(fastify: FastifyInstance): void {
   fastify.addContentTypeParser<Buffer>('application/json', { parseAs: 'buffer' }, (_request, body, done) => {
     try {
       done(null, body.length === 0 ? undefined : parse(body));
-    } catch (error) {
-      done(malformedRequest({ message: 'The body is not valid JSON in UTF-8.', cause: error }), undefined);
+    } catch (cause) {
+      const error =
+        cause instanceof AppError
+          ? cause
+          : malformedRequest({ message: 'The body is not valid JSON in UTF-8.', cause });
+      done(error, undefined);
     }
   });
 }
@@ -23,6 +28,9 @@ export function readJsonBodies(fastify: FastifyInstance): void {
 function parse(body: Buffer): unknown {
   const value: unknown = secureJson.parse(utf8.decode(body));
   if (deeperThan(value, MAX_DEPTH)) throw new Error(`deeper than ${MAX_DEPTH}`);
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw validationFailed({ fields: [{ field: 'body', message: 'body must be an object' }] });
+  }
   return value;
 }
 

@@ -15,7 +15,13 @@ export function openApiDocument(app: INestApplication, config: Config): OpenAPIO
     .setVersion(config.VERSION)
     .setDescription(DESCRIPTION)
     .setLicense('MIT', 'https://opensource.org/license/mit')
-    .addServer(config.PUBLIC_URL)
+    .addServer('/', 'This server')
+    .addTag('Sign-in', 'Sign-up, sign-in, refresh, sign-out, verified addresses')
+    .addTag('Passwords', 'Change and reset')
+    .addTag('Sessions', 'Where you are signed in')
+    .addTag('Users', 'Profiles')
+    .addTag('Tokens', 'Public keys for whoever checks access tokens')
+    .addTag('Health', 'Probes')
     .addBearerAuth({ type: 'http', scheme: 'bearer', bearerFormat: 'JWT', description: 'An access token' })
     .build();
   return SwaggerModule.createDocument(app, base, {

@@ -63,6 +63,8 @@ export function sendProblem(reply: HttpReply, requestId: string, error: AppError
   if (status === 429 || status === 503) void reply.header('Retry-After', String(error.retryAfter ?? 1));
   void reply
     .status(status)
+    // Set again for what the framework refuses before any hook has run.
+    .header('X-Request-ID', requestId)
     .header('Cache-Control', 'no-store')
     .type('application/problem+json; charset=utf-8')
     .send(JSON.stringify(problem));

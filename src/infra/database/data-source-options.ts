@@ -1,5 +1,6 @@
 import { DataSourceOptions } from 'typeorm';
 import { Config } from '../../config/config';
+import { ImpatientClient } from './impatient-client';
 
 type PostgresOptions = Extract<DataSourceOptions, { type: 'postgres' }>;
 
@@ -13,6 +14,7 @@ export function dataSourceOptions(config: Config, more: Partial<PostgresOptions>
     // One deadline for a free connection and for a new one.
     connectTimeoutMS: config.DATABASE_POOL_TIMEOUT * 1000,
     extra: {
+      Client: ImpatientClient,
       query_timeout: config.DATABASE_QUERY_TIMEOUT_MS,
       // The server gives up too, so that an abandoned statement holds no lock.
       statement_timeout: config.DATABASE_QUERY_TIMEOUT_MS,

@@ -26,9 +26,18 @@ export interface EventData {
   'password.reset_requested': Record<string, never>;
   'password.reset_completed': { sessions_revoked: number };
   'session.created': { session_id: string; persistent: boolean; expires_at: string };
-  /** `before_epoch`: every session opened under a smaller epoch is over; otherwise the named ones are. */
-  'session.revoked': { reason: RevocationReason; session_ids: string[]; before_epoch?: number };
+  /**
+   * The named sessions are over. With `before_epoch` also every other that was opened under a smaller epoch, but for
+   * those in `kept_session_ids`.
+   */
+  'session.revoked': {
+    reason: RevocationReason;
+    session_ids: string[];
+    before_epoch?: number;
+    kept_session_ids?: string[];
+  };
   'role.assigned': { role: string };
+  'signing_key.revoked': { kid: string; use: string };
   'signing_key.rotated': { kid: string; use: string; activates_at: string };
 }
 
@@ -42,5 +51,6 @@ export const eventPriorities: Partial<Record<EventType, EventPriority>> = {
   'password.changed': 'high',
   'password.reset_completed': 'high',
   'role.assigned': 'high',
+  'signing_key.revoked': 'critical',
   'signing_key.rotated': 'high',
 };

@@ -28,7 +28,8 @@ export class Events {
   /**
    * Records an event in the caller's transaction. It exists if, and only if, that transaction commits.
    * One round trip. Transactions that record for the same subject wait for each other, which makes the outbox's order
-   * within a subject the order of commits.
+   * within a subject the order of commits. Whoever changes the subject's own row too does so first: one order of locks, or
+   * two transactions could wait for each other for ever.
    */
   async record<T extends EventType>(tx: EntityManager, caller: Caller, event: NewEvent<T>): Promise<void> {
     await tx.query(

@@ -10,7 +10,7 @@ import {
 } from '@nestjs/swagger';
 import { STATUS_CODES } from 'node:http';
 import type { ErrorDefinition } from '../../common/app-error';
-import { notAuthenticated, unavailable } from '../../common/common.errors';
+import { invalidAccessToken, notAuthenticated, unavailable } from '../../common/common.errors';
 import { Public } from './public.decorator';
 import { Problem, statusOf } from './problem';
 
@@ -30,7 +30,8 @@ interface OperationOptions {
 /** Describes one operation: who may call it, what it answers, and every error it can raise, with an example each. */
 export function Operation(options: OperationOptions): MethodDecorator & ClassDecorator {
   const status = options.status ?? 200;
-  const errors = [...(options.errors ?? []), ...(options.public ? [] : [notAuthenticated]), unavailable];
+  const refusals = options.public ? [] : [notAuthenticated, invalidAccessToken];
+  const errors = [...(options.errors ?? []), ...refusals, unavailable];
   return applyDecorators(
     HttpCode(status),
     ApiOperation({ summary: options.summary, description: options.description }),

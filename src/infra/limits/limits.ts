@@ -11,7 +11,7 @@ export interface Limit {
   seconds: number;
 }
 
-/** Thrown instead of the bare error, so that the one who crossed the line first can be told from the rest. */
+/** How long to wait, and whether anybody has been told yet. */
 export interface Refusal {
   retryAfter: number;
   /** Whether this is the first refusal of its window. */
@@ -30,7 +30,7 @@ export class Limits {
 
   /**
    * Takes one use of each, before the thing itself is tried: reading first and counting later would let a burst
-   * of parallel tries through. One network round trip for all (pipelined).
+   * of parallel tries through. All of one call share a network round trip.
    * @throws rate_limited with the longest wait.
    */
   async consume(...uses: [limit: Limit, key: string][]): Promise<void> {

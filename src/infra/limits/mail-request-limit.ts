@@ -1,6 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { CONFIG, Config } from '../../config/config';
 import { Limit, Limits } from './limits';
+import { networkOf } from './network-of';
 
 /** Mails that strangers can have sent to an address (reset, verification), per mail address and per client address. */
 @Injectable()
@@ -23,6 +24,9 @@ export class MailRequestLimit {
    * @throws rate_limited for known and unknown addresses alike.
    */
   async take(kind: string, ip: string, email: string): Promise<void> {
-    await this.limits.consume([this.limit, `${kind} ip ${ip}`], [this.limit, `${kind} email ${email}`]);
+    await this.limits.consume(
+      [this.limit, `${kind} ip ${networkOf(ip)}`],
+      [this.limit, `${kind} email ${email}`],
+    );
   }
 }

@@ -1,0 +1,40 @@
+import { Socket } from 'node:net';
+import { Client, ClientConfig } from 'pg';
+import { StatementNames } from './statement-names';
+
+/** "Cached plan must not change result type": a migration has changed a column under a prepared statement. */
+const FEATURE_NOT_SUPPORTED = '0A000';
+
+const names = new StatementNames();
+
+/**
+ * A connection that is given up with the first statement that PostgreSQL does not answer in time. pg itself would leave
+ * it open, still waiting for that answer: the ROLLBACK after it would wait for its own deadline as well (a caller would
+ * hear of a hanging server after two or three of them), and the pool would hand it to the next request.
+ * Statements with parameters are prepared, each text once.
+ */
+export class ImpatientClient extends Client {
+  constructor(config?: ClientConfig) {
+    const socket = new Socket();
+    super({ ...config, stream: () => socket });
+    const ask = this.query.bind(this) as (...args: unknown[]) => unknown;
+    const impatiently = (...args: unknown[]): unknown => {
+      const answer = ask(...prepared(args));
+      if (answer instanceof Promise) {
+        answer.catch((error: Error & { code?: string }) => {
+          if (error.message === 'Query read timeout' || error.code === FEATURE_NOT_SUPPORTED) {
+            socket.destroy(error);
+          }
+        });
+      }
+      return answer;
+    };
+    this.query = impatiently as Client['query'];
+  }
+}
+
+function prepared(args: unknown[]): unknown[] {
+  const [text, values, ...rest] = args;
+  const name = typeof text === 'string' && Array.isArray(values) && values.length > 0 && names.nameOf(text);
+  return name ? [{ name, text, values: values as unknown[] }, ...rest] : args;
+}

@@ -1,0 +1,152 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { OpenAPIObject } from '@nestjs/swagger';
+import request from 'supertest';
+import { definedErrors } from '../../src/common/app-error';
+import { startService, TestService } from '../support/app';
+import { ResponseCheck } from '../support/response-check';
+
+interface Schema {
+  $ref?: string;
+  type?: string;
+  enum?: unknown[];
+  default?: unknown;
+  example?: unknown;
+  properties?: Record<string, Schema>;
+}
+
+interface Operation {
+  name: string;
+  summary?: string;
+  tags?: string[];
+  operationId: string;
+  security?: object[];
+  requestBody?: { content: Record<string, { schema: Schema }> };
+  responses: Record<string, { description: string; content?: Record<string, { examples?: object }> }>;
+}
+
+const committed = JSON.parse(
+  readFileSync(join(__dirname, '../../docs/openapi.json'), 'utf8'),
+) as OpenAPIObject;
+const schemas = committed.components!.schemas as Record<string, Schema>;
+const operations = Object.entries(committed.paths).flatMap(([path, methods]) =>
+  Object.entries(methods).map(
+    ([method, operation]) => ({ ...operation, name: `${method} ${path}` }) as Operation,
+  ),
+);
+
+describe('The OpenAPI document', () => {
+  let service: TestService;
+  beforeAll(async () => {
+    service = await startService();
+  });
+  afterAll(() => service.stop());
+
+  it('is served as it is committed (write it with `npm run docs`)', async () => {
+    const { body } = await service.client().get('/openapi.json').expect(200).expect('Content-Type', /json/);
+    expect(body).toEqual(committed);
+  });
+
+  it.each(operations.map((operation) => [operation.name, operation]))(
+    '%s has a summary, a tag and an example of each error',
+    (_name, { summary, tags, responses }) => {
+      expect(summary).toMatch(/^[A-Z]/);
+      expect(tags).toHaveLength(1);
+      for (const [status, { description, content }] of Object.entries(responses)) {
+        expect(description).not.toBe('');
+        const problem = content?.['application/problem+json'];
+        if (!problem) continue;
+        for (const [code, example] of Object.entries(problem.examples ?? {})) {
+          expect(definedErrors().map((error) => error.code)).toContain(code);
+          expect(example.value).toMatchObject({ code, status: Number(status) });
+        }
+        expect(Object.keys(problem.examples ?? {})).not.toHaveLength(0);
+      }
+    },
+  );
+
+  it.each(
+    operations.filter(({ requestBody }) => requestBody).map((operation) => [operation.name, operation]),
+  )(
+    '%s shows an example of every member it takes, and says what is wrong with a body',
+    (_name, { requestBody, responses }) => {
+      const { $ref } = requestBody!.content['application/json']!.schema;
+      for (const property of Object.values(schemas[$ref!.split('/').at(-1)!]!.properties!)) {
+        expect(property.example ?? property.default ?? property.enum?.[0]).toBeDefined();
+      }
+      expect(Object.keys(responses)).toEqual(expect.arrayContaining(['400', '413', '415', '422']));
+    },
+  );
+
+  it('asks for a bearer token where, and only where, the service does', async () => {
+    for (const { name, security, responses } of operations) {
+      const [method, path] = name.split(' ') as ['get' | 'post' | 'patch' | 'delete', string];
+      const { body } = await request(service.url)[method](path);
+      expect([name, body.code === 'not_authenticated']).toEqual([name, security !== undefined]);
+      expect([name, '401' in responses || !security]).toEqual([name, true]);
+    }
+    expect(committed.components!.securitySchemes).toEqual({
+      bearer: expect.objectContaining({ type: 'http', scheme: 'bearer' }),
+    });
+  });
+
+  it('gives every operation a name of its own', () => {
+    const names = operations.map(({ operationId }) => operationId);
+    expect(new Set(names).size).toBe(names.length);
+  });
+
+  it('is what replies are held against: another status, code or member is noticed', async () => {
+    const check = new ResponseCheck(committed);
+    const reply = await request(service.url).get('/health/live');
+    const live = (change: object): unknown => {
+      try {
+        return check.check('GET', '/health/live', Object.assign(Object.create(reply), change));
+      } catch (error) {
+        return (error as Error).message;
+      }
+    };
+    expect(live({})).toBeUndefined();
+    expect(live({ status: 418 })).toMatch('which is not documented');
+    expect(live({ body: { status: 'dead' } })).toMatch('not as documented');
+    expect(live({ body: { status: 'ok', more: 1 } })).toMatch('not as documented');
+    const refused = await request(service.url).get('/v1/users/me');
+    const unknown = Object.assign(Object.create(refused), { body: { ...refused.body, code: 'unknown' } });
+    expect(() => check.check('GET', '/v1/users/me', unknown)).toThrow('the code unknown');
+    expect(() => check.check('GET', '/v1/nothing', reply)).toThrow('no such operation');
+  });
+});
+
+describe('The documentation pages', () => {
+  const POLICY = /default-src 'self'.*worker-src 'self' blob:.*frame-ancestors 'none'/;
+  let service: TestService;
+  afterEach(() => service.stop());
+
+  it('are served with their scripts, under a policy that lets them run', async () => {
+    service = await startService();
+    const page = (path: string): request.Test => request(service.url).get(path).expect(200);
+    const swagger = await page('/docs')
+      .expect('Content-Security-Policy', POLICY)
+      .expect('Content-Type', /html/);
+    expect(swagger.text).toContain('User Service API');
+    const scripts = [...swagger.text.matchAll(/src="([^"]+\.js)"/g)].map(([, path]) => path!);
+    expect(scripts).not.toHaveLength(0);
+    for (const script of scripts) {
+      await page(new URL(script, `${service.url}/docs`).pathname).expect('Content-Type', /javascript/);
+    }
+    const redoc = await page('/redoc')
+      .expect('Content-Security-Policy', POLICY)
+      .expect('Content-Type', /html/);
+    expect(redoc.text).toContain('spec-url="/openapi.json"');
+    const script = await page('/redoc/redoc.standalone.js').expect('Content-Type', /javascript/);
+    expect(script.text.length).toBeGreaterThan(500_000);
+  });
+
+  it('can be turned off, and the document stays', async () => {
+    service = await startService({ DOCS_ENABLED: 'false' });
+    for (const path of ['/docs', '/docs/swagger-ui-init.js', '/redoc', '/redoc/redoc.standalone.js']) {
+      const { body } = await request(service.url).get(path).expect(404);
+      expect(body).toMatchObject({ code: 'not_found', status: 404 });
+    }
+    await request(service.url).get('/openapi.json').expect(200);
+  });
+});
