@@ -4,6 +4,7 @@
  */
 import { verifySync } from '@node-rs/argon2';
 import { compareSync, hashSync } from 'bcrypt';
+import { setPriority } from 'node:os';
 import { BCRYPT_MAX_BYTES } from './bcrypt-limit';
 import { passwordScore } from './password-score';
 
@@ -11,6 +12,9 @@ export type HashTask =
   | { kind: 'hash'; password: string; cost: number }
   | { kind: 'verify'; password: string; hash: string }
   | { kind: 'score'; password: string; about: string[] };
+
+// On Linux a thread has a priority of its own, setpriority(2): hashes take what requests leave of the cores.
+if (process.platform === 'linux') setPriority(10);
 
 export default function run(task: HashTask): string | boolean | number {
   switch (task.kind) {

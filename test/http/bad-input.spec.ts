@@ -20,6 +20,11 @@ interface BodySchema {
   required?: string[];
 }
 
+interface DocumentedOperation {
+  security?: object[];
+  requestBody?: { content: Record<string, { schema: { $ref: string } }> };
+}
+
 interface Operation {
   name: string;
   method: string;
@@ -29,17 +34,18 @@ interface Operation {
 }
 
 const document = JSON.parse(readFileSync(join(__dirname, '../../docs/openapi.json'), 'utf8'));
-const operations = Object.entries<Record<string, any>>(document.paths).flatMap(([path, methods]) =>
-  Object.entries(methods).map(([method, { security, requestBody }]): Operation => {
-    const reference: string | undefined = requestBody?.content['application/json'].schema.$ref;
-    return {
-      name: `${method.toUpperCase()} ${path}`,
-      method: method.toUpperCase(),
-      path: path.replace(/\{\w+\}/, '0192f0a4-5c1e-7cc2-b4d5-7f3d7f1e9f10'),
-      isGuarded: security !== undefined,
-      schema: reference ? document.components.schemas[reference.split('/').at(-1)!] : null,
-    };
-  }),
+const operations = Object.entries<Record<string, DocumentedOperation>>(document.paths).flatMap(
+  ([path, methods]) =>
+    Object.entries(methods).map(([method, { security, requestBody }]): Operation => {
+      const reference: string | undefined = requestBody?.content['application/json']?.schema.$ref;
+      return {
+        name: `${method.toUpperCase()} ${path}`,
+        method: method.toUpperCase(),
+        path: path.replace(/\{\w+\}/, '0192f0a4-5c1e-7cc2-b4d5-7f3d7f1e9f10'),
+        isGuarded: security !== undefined,
+        schema: reference ? document.components.schemas[reference.split('/').at(-1)!] : null,
+      };
+    }),
 );
 const withBody = operations.filter((operation) => operation.schema !== null);
 const named = (some: Operation[]): [string, Operation][] =>

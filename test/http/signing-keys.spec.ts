@@ -152,6 +152,28 @@ describe('signing keys in rotation', () => {
     expect(await isSignedIn(service, (await signIn(service, person)).accessToken)).toBe(true);
   });
 
+  it('that have leaked are taken out of force, and another signs from then on', async () => {
+    const session = await newSignedIn(service);
+    const leaked = kidOf(session.accessToken);
+    const keys = service.app.get(SigningKeys);
+    await expect(keys.revoke(leaked)).resolves.toMatchObject({ kid: leaked, status: 'revoked' });
+    await expect(keys.revoke('nobody')).resolves.toBeNull();
+    await service.app.get(KeyRing).load();
+    expect(await kidsOf(service)).not.toContain(leaked);
+    expect(await isSignedIn(service, session.accessToken)).toBe(false);
+    const { body } = await service
+      .client()
+      .post('/v1/auth/refresh', { refresh_token: session.refreshToken })
+      .expect(200);
+    expect(kidOf(body.access_token as string)).not.toBe(leaked);
+    expect(await isSignedIn(service, body.access_token as string)).toBe(true);
+    const events = await service.db.query(
+      `SELECT data FROM events WHERE event_type = 'signing_key.revoked' AND subject = $1`,
+      [`signing_key:${leaked}`],
+    );
+    expect(events).toEqual([{ data: { kid: leaked, use: 'access' } }]);
+  });
+
   it('of refresh tokens and mailed links rotate without ending either', async () => {
     const { refreshToken, person } = await newSignedIn(service);
     const link = await askForReset(service, person.email);
