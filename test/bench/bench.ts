@@ -10,7 +10,7 @@ import { setStage } from './stage';
 
 const HELP = `npm run bench -- [options]
 
-  --quick          one short round (about 20 s), to see whether it runs
+  --quick          one short round (about half a minute), to see whether it runs
   --rounds N       rounds (3)
   --processes N    WEB_CONCURRENCY of the service (1)
   --json FILE      write every number there too
