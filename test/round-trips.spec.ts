@@ -66,17 +66,19 @@ describe('round trips', () => {
 
 /** Notes what the service asks, on top of the real thing. */
 function listen(asked: { postgres: string[]; redis: string[] }): void {
-  const query = Client.prototype.query as (...args: unknown[]) => unknown;
-  Client.prototype.query = function (this: Client, ...args: unknown[]): unknown {
+  const client = Client.prototype as { query: (...args: unknown[]) => unknown };
+  const query = client.query;
+  client.query = function (this: unknown, ...args: unknown[]): unknown {
     const [statement] = args as [string | { text: string }];
     const text = typeof statement === 'string' ? statement : statement.text;
     if (this instanceof ImpatientClient && !BACKGROUND.test(text)) asked.postgres.push(text);
     return query.apply(this, args);
-  } as typeof Client.prototype.query;
-  const prototype = ImpatientRedis.prototype as { sendCommand: (...args: unknown[]) => unknown };
-  const send = prototype.sendCommand as (this: unknown, ...args: unknown[]) => unknown;
-  ImpatientRedis.prototype.sendCommand = function (this: ImpatientRedis, ...args) {
-    if (this.options.connectionName === 'user_service') asked.redis.push(args[0].name);
+  };
+  const redis = ImpatientRedis.prototype as { sendCommand: (...args: unknown[]) => unknown };
+  const send = redis.sendCommand;
+  redis.sendCommand = function (this: ImpatientRedis, ...args: unknown[]): unknown {
+    const [command] = args as [{ name: string }];
+    if (this.options.connectionName === 'user_service') asked.redis.push(command.name);
     return send.apply(this, args);
   };
 }

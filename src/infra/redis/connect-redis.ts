@@ -9,8 +9,9 @@ export function connectRedis(config: Config, more: RedisOptions = {}): Redis {
     connectionName: config.APP_NAME,
     connectTimeout: 1000,
     commandTimeout: config.REDIS_COMMAND_TIMEOUT_MS,
-    maxRetriesPerRequest: 1,
-    // A command that was lost may have been carried out: whoever asked is told, and nothing happens twice.
+    // A command that a connection took with it may have been carried out: whoever asked is told at once, and nothing
+    // happens twice.
+    maxRetriesPerRequest: 0,
     autoResendUnfulfilledCommands: false,
     enableOfflineQueue: false,
     enableAutoPipelining: true,
