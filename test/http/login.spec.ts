@@ -222,6 +222,16 @@ describe('POST /v1/auth/login', () => {
       await expectProblem(service.client().post(PATH, { email, password }), 401, 'invalid_credentials');
     });
 
+    it.each(['$argon2id$v=19$m=damaged', '$2b$12$damaged', 'plain text'])(
+      'refuses every password where the hash is damaged: %s',
+      async (hash) => {
+        const person = await register(service);
+        await setPasswordHash(service, person.email, hash);
+        const { email, password } = person;
+        await expectProblem(service.client().post(PATH, { email, password }), 401, 'invalid_credentials');
+      },
+    );
+
     it('keeps an argon2id hash of a password that bcrypt would cut', async () => {
       const person: Person = { ...(await register(service)), password: `${'Ganga-Sunrise-42!'.repeat(5)}` };
       const hash = argon2Hash(person.password);
