@@ -17,8 +17,9 @@ const SECRET_MEMBERS = [
   'api_secret',
 ];
 
-// A JWT, or the base64url of 48 bytes and more, which every opaque token of ours is longer than.
-const TOKEN = /\beyJ[\w-]+\.[\w-]+\.[\w-]*|[\w-]{64,}/g;
+// A JWT, or the base64url of 48 bytes and more, which every opaque token of ours is longer than. Escapes of JSON are
+// matched first, and kept: the n of a \n before a token is no part of it.
+const TOKEN = /(\\(?:u[\da-f]{4}|.))|eyJ[\w-]+\.[\w-]+\.[\w-]*|[\w-]{64,}/g;
 
 /** The process' logger: one JSON object (or one text line) a record on standard output. */
 export function createLogger(config: Config): Logger {
@@ -30,7 +31,7 @@ export function createLogger(config: Config): Logger {
     redact: { paths: SECRET_MEMBERS.flatMap((name) => [name, `*.${name}`]), censor: '[redacted]' },
     hooks: {
       // Nothing logs a token on purpose; this is for those inside messages of other people's errors.
-      streamWrite: (line) => line.replace(TOKEN, '[token]'),
+      streamWrite: (line) => line.replace(TOKEN, (_match, escape?: string) => escape ?? '[token]'),
     },
   };
   if (config.LOG_FORMAT === 'json') return pino(options);
