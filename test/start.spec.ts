@@ -144,6 +144,7 @@ describe('npm start', () => {
     taken.close();
   });
 
+  // Only root can start the servers as another user, which is what this is about.
   const asRoot = process.getuid?.() === 0 ? it : it.skip;
   asRoot("keeps the data elsewhere when the servers' user can't enter the project's folder", async () => {
     chmodSync(place.folder, 0o700);
