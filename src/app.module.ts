@@ -1,4 +1,5 @@
 import { DynamicModule, Module } from '@nestjs/common';
+import { ApiKeysModule } from './api-keys/api-keys.module';
 import { AuthModule } from './auth/auth.module';
 import { AuthzModule } from './authz/authz.module';
 import { Config } from './config/config';
@@ -15,6 +16,8 @@ import { LimitsModule } from './infra/limits/limits.module';
 import { MailModule } from './infra/mail/mail.module';
 import { MetricsModule } from './infra/metrics/metrics.module';
 import { RedisModule } from './infra/redis/redis.module';
+import { MfaModule } from './mfa/mfa.module';
+import { OAuthModule } from './oauth/oauth.module';
 import { PasswordsModule } from './passwords/passwords.module';
 import { SessionsModule } from './sessions/sessions.module';
 import { OneTimeToken } from './tokens/one-time-token.entity';
@@ -45,6 +48,9 @@ export class AppModule {
         TokensModule,
         SessionsModule,
         PasswordsModule,
+        MfaModule,
+        OAuthModule,
+        ApiKeysModule,
         AuthModule,
         UsersModule,
         HttpModule.with(config),

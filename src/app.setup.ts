@@ -66,6 +66,7 @@ export async function createApp(config: Config): Promise<NestFastifyApplication>
       'Content-Type',
       'X-Request-ID',
       'X-Verification-Token',
+      'X-API-Key',
       'Idempotency-Key',
     ],
     exposedHeaders: ['X-Request-ID', 'Retry-After', 'WWW-Authenticate'],

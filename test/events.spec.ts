@@ -42,7 +42,7 @@ describe('events', () => {
     await world.record({
       type: 'user.login',
       subject: 'user:1',
-      data: { session_id: 's1', method: 'password', new_device: true },
+      data: { session_id: 's1', method: 'password', second_factor: null, new_device: true },
     });
     startRelay();
     await world.published();
@@ -59,7 +59,12 @@ describe('events', () => {
       resource: '',
     });
     expect(event!.timestamp).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
-    expect(JSON.parse(event!.data!)).toEqual({ session_id: 's1', method: 'password', new_device: true });
+    expect(JSON.parse(event!.data!)).toEqual({
+      session_id: 's1',
+      method: 'password',
+      second_factor: null,
+      new_device: true,
+    });
     expect(JSON.parse(event!.metadata!)).toEqual({
       request_id: 'request-1',
       ip: '127.0.0.1',

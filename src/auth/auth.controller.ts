@@ -12,10 +12,12 @@ import {
   LoginBody,
   LogoutBody,
   LogoutReply,
+  MfaReply,
   RefreshBody,
   RefreshReply,
   RegisterBody,
   RegisterReply,
+  TokenDelivery,
   TokenReply,
 } from './auth.dto';
 import {
@@ -30,7 +32,8 @@ import { Logout } from './logout.service';
 import { RefreshCookie } from './refresh-cookie';
 import { Refresh } from './refresh.service';
 import { Register } from './register.service';
-import { signedInUser, TokenReplies } from './token-reply';
+import type { MfaRequired, SignedIn } from './sign-in.service';
+import { mfaReply, signedInUser, TokenReplies } from './token-reply';
 
 @ApiTags('Sign-in')
 @Controller('v1/auth')
@@ -62,7 +65,7 @@ export class AuthController {
     summary: 'Sign in',
     description:
       'The refresh token goes into an HttpOnly cookie, or into the reply with `token_delivery: "body"`.',
-    reply: TokenReply,
+    reply: [TokenReply, MfaReply],
     public: true,
     errors: [
       ...bodyErrors,
@@ -80,12 +83,10 @@ export class AuthController {
     @Body() body: LoginBody,
     @Req() request: HttpRequest,
     @Res({ passthrough: true }) reply: HttpReply,
-  ): Promise<TokenReply> {
+  ): Promise<TokenReply | MfaReply> {
     const inCookie = body.token_delivery === 'cookie';
     if (inCookie) this.cookie.requireKnownOrigin(request);
-    const { principal, session } = await this.login_.run(caller, body);
-    const tokens = await this.replies.write(principal, session);
-    return { ...this.deliver(reply, tokens, inCookie ? session : null), user: signedInUser(principal) };
+    return this.signedIn(reply, await this.login_.run(caller, body), body.token_delivery);
   }
 
   @Post('refresh')
@@ -128,6 +129,23 @@ export class AuthController {
     const answer = await this.logout_.run(caller, body);
     this.cookie.clear(reply);
     return answer;
+  }
+
+  private async signedIn(
+    reply: HttpReply,
+    outcome: SignedIn | MfaRequired,
+    delivery: TokenDelivery,
+  ): Promise<TokenReply | MfaReply> {
+    if (outcome.kind === 'mfa_required') {
+      void reply.header('Cache-Control', 'no-store');
+      return mfaReply(outcome);
+    }
+    const { principal, session } = outcome;
+    const tokens = await this.replies.write(principal, session);
+    return {
+      ...this.deliver(reply, tokens, delivery === 'cookie' ? session : null),
+      user: signedInUser(principal),
+    };
   }
 
   /** @param cookie the session whose cookie is set; null leaves the refresh token in the reply. */

@@ -144,6 +144,23 @@ export class TokenReply extends AccessTokenReply {
   user!: SignedInUser;
 }
 
+export class MfaReply {
+  @ApiProperty({ enum: ['mfa_required'] })
+  status!: 'mfa_required';
+
+  @ApiProperty({ example: 'q8Zk…', description: 'For POST /v1/auth/mfa/verify alone: 5 minutes, 5 tries' })
+  mfa_token!: string;
+
+  @ApiProperty({ type: [String], example: ['totp', 'backup_code'] })
+  methods!: string[];
+
+  @ApiProperty({ example: 300, description: 'Seconds' })
+  expires_in!: number;
+
+  @ApiProperty({ example: 'Enter the code of your authenticator, or a backup code.' })
+  message!: string;
+}
+
 export class RefreshBody {
   @ApiPropertyOptional({ example: 'pQ0y…', description: 'Needed where there is no cookie; wins over it' })
   @Maybe()

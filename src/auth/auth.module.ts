@@ -8,7 +8,6 @@ import { IdentitiesModule } from '../identities/identities.module';
 import { PasswordsModule } from '../passwords/passwords.module';
 import { SessionsModule } from '../sessions/sessions.module';
 import { TokensModule } from '../tokens/tokens.module';
-import { AccountExistsMail } from './account-exists.mail';
 import { AuthController } from './auth.controller';
 import { EmailVerificationMail } from './email-verification.mail';
 import { EmailController } from './email.controller';
@@ -16,10 +15,10 @@ import { LoginLimits } from './login-limits';
 import { LoginTrail } from './login-trail';
 import { Login } from './login.service';
 import { Logout } from './logout.service';
-import { NewDeviceMail } from './new-device.mail';
 import { RefreshCookie } from './refresh-cookie';
 import { Refresh } from './refresh.service';
 import { RegisterLimit } from './register-limit';
+import { MfaChallenges } from './mfa-challenges';
 import { NewAccounts } from './new-accounts';
 import { Register } from './register.service';
 import { SignInRecord } from './sign-in-record';
@@ -34,14 +33,13 @@ import { VerifyEmail } from './verify-email.service';
     Register,
     RegisterLimit,
     NewAccounts,
-    AccountExistsMail,
     EmailVerificationMail,
     VerifyEmail,
     Login,
     LoginLimits,
     LoginTrail,
-    NewDeviceMail,
     SignIn,
+    MfaChallenges,
     SignInRecord,
     Refresh,
     RefreshCookie,

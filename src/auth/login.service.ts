@@ -10,7 +10,7 @@ import { LoginBody } from './auth.dto';
 import { accountDeactivated, accountSuspended, emailNotVerified, invalidCredentials } from './auth.errors';
 import { LoginLimits } from './login-limits';
 import { FailureReason, LoginTrail } from './login-trail';
-import { OpenedSession, SignIn } from './sign-in.service';
+import { MfaRequired, SignedIn, SignIn } from './sign-in.service';
 
 /** Signs in with address and password. Unknown address and wrong password are one answer, after the same work. */
 @Injectable()
@@ -25,7 +25,7 @@ export class Login {
   ) {}
 
   /** @throws invalid_credentials, rate_limited, account_suspended, account_deactivated, email_not_verified, hashing_busy */
-  async run(caller: Caller, body: LoginBody): Promise<OpenedSession> {
+  async run(caller: Caller, body: LoginBody): Promise<SignedIn | MfaRequired> {
     const refusal = await this.limits.take(caller.ip, body.email);
     if (refusal) {
       if (refusal.first) await this.locked(caller, body.email, refusal.retryAfter);
@@ -47,11 +47,11 @@ export class Login {
     await this.limits.forget(caller.ip, body.email);
     // The next sign-in tries again.
     await this.rehashIfOutdated(user, body.password).catch(() => {});
-    return this.signIn.open(
-      caller,
-      { userId: user.id, epoch: user.sessionEpoch, method: 'password' },
-      { persistent: body.persist_session, fingerprint: body.device_fingerprint },
-    );
+    return this.signIn.begin(caller, user, {
+      method: 'password',
+      wish: { persistent: body.persist_session, fingerprint: body.device_fingerprint },
+      delivery: body.token_delivery,
+    });
   }
 
   /** A try that could not be made does not count: neither an outage nor a storm must lock anybody out. */

@@ -3,9 +3,10 @@ import { EntityManager } from 'typeorm';
 import { Roles } from '../authz/roles.service';
 import { Caller } from '../common/caller';
 import { newId } from '../common/ids';
+import { AccountMails } from '../identities/account-mails.service';
 import { User } from '../identities/user.entity';
 import { Events } from '../infra/events/events';
-import { AccountExistsMail } from './account-exists.mail';
+import { accountExistsMail } from './account-exists.mail';
 import { RegisterBody } from './auth.dto';
 import { EmailVerificationMail } from './email-verification.mail';
 
@@ -17,7 +18,7 @@ export class NewAccounts {
     private readonly roles: Roles,
     private readonly events: Events,
     private readonly verificationMail: EmailVerificationMail,
-    private readonly accountExistsMail: AccountExistsMail,
+    private readonly mails: AccountMails,
   ) {}
 
   async create(
@@ -48,7 +49,7 @@ export class NewAccounts {
         .returning('id')
         .execute();
       if ((inserted.raw as unknown[]).length === 0) {
-        if (tellOwner) await this.accountExistsMail.enqueue(tx, body.email);
+        if (tellOwner) await this.mails.enqueue(tx, accountExistsMail, { email: body.email }, {});
         return;
       }
       const subject = `user:${userId}`;

@@ -3,11 +3,13 @@ import { EntityManager } from 'typeorm';
 import { Principal, Principals } from '../authz/principals.service';
 import { Caller } from '../common/caller';
 import { Clock } from '../common/clock';
+import { AccountMails } from '../identities/account-mails.service';
 import { Events } from '../infra/events/events';
+import { SecondFactorMethod, SignInMethod } from '../infra/events/event-types';
 import { Session } from '../sessions/session';
 import { invalidCredentials } from './auth.errors';
 import { rememberDevice } from './device';
-import { NewDeviceMail } from './new-device.mail';
+import { newDeviceMail } from './new-device.mail';
 
 const MOST_MAILS_A_DAY = 10;
 
@@ -15,7 +17,9 @@ export interface Proved {
   userId: string;
   /** `users.session_epoch` as it was when the proof was checked. */
   epoch: number;
-  method: 'password';
+  method: SignInMethod;
+  /** What the second factor was proved with; absent where none was. */
+  secondFactor?: SecondFactorMethod;
 }
 
 export interface Wish {
@@ -23,14 +27,17 @@ export interface Wish {
   fingerprint?: string;
 }
 
-/** What a sign-in leaves in PostgreSQL. */
+/**
+ * What a sign-in leaves in PostgreSQL. Its one condition holds for every way to sign in: nothing has ended the user's
+ * sessions since the proof, and an account with a second factor is entered with it.
+ */
 @Injectable()
 export class SignInRecord {
   constructor(
     private readonly clock: Clock,
     private readonly events: Events,
     private readonly principals: Principals,
-    private readonly newDeviceMail: NewDeviceMail,
+    private readonly mails: AccountMails,
   ) {}
 
   async confirm(
@@ -38,20 +45,26 @@ export class SignInRecord {
     caller: Caller,
     { proved, wish, session, evicted }: { proved: Proved; wish: Wish; session: Session; evicted: string[] },
   ): Promise<Principal> {
-    const { userId, epoch, method } = proved;
+    const { userId, epoch, method, secondFactor } = proved;
     const at = this.clock.date();
     const [rows] = await tx.query<[unknown[], number]>(
       `UPDATE users SET last_login_at = $3
-       WHERE id = $1 AND session_epoch = $2 AND status IN ('active', 'pending_verification') AND deleted_at IS NULL
+       WHERE id = $1 AND session_epoch = $2 AND (NOT mfa_enabled OR $4)
+         AND kind = 'person' AND status IN ('active', 'pending_verification') AND deleted_at IS NULL
        RETURNING id`,
-      [userId, epoch, at],
+      [userId, epoch, at, secondFactor !== undefined],
     );
     const principal = rows.length > 0 ? await this.principals.load(userId, tx) : null;
     if (!principal) throw invalidCredentials();
     const device = await rememberDevice(tx, caller, { userId, fingerprint: wish.fingerprint, at });
     // A client that invents a fingerprint for each sign-in must not fill its owner's mailbox.
     if (device.isNew && device.newToday <= MOST_MAILS_A_DAY)
-      await this.newDeviceMail.enqueue(tx, caller, userId, at);
+      await this.mails.enqueue(
+        tx,
+        newDeviceMail,
+        { user_id: userId },
+        { at: at.toISOString(), ip: caller.ip, user_agent: caller.userAgent },
+      );
 
     const subject = `user:${userId}`;
     const actor = subject;
@@ -59,7 +72,12 @@ export class SignInRecord {
       type: 'user.login',
       subject,
       actor,
-      data: { session_id: session.id, method, new_device: device.isNew },
+      data: {
+        session_id: session.id,
+        method,
+        second_factor: secondFactor ?? null,
+        new_device: device.isNew,
+      },
     });
     await this.events.record(tx, caller, {
       type: 'session.created',

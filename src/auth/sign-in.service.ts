@@ -5,19 +5,28 @@ import { Caller } from '../common/caller';
 import { Clock } from '../common/clock';
 import { newId } from '../common/ids';
 import { CONFIG, Config } from '../config/config';
+import { User } from '../identities/user.entity';
 import { Session } from '../sessions/session';
 import { SessionStore } from '../sessions/session-store';
+import { MfaChallenge, MfaChallenges } from './mfa-challenges';
 import { Proved, SignInRecord, Wish } from './sign-in-record';
 
 const DAY = 86_400_000;
 
-export interface OpenedSession {
+export interface SignedIn {
+  kind: 'signed_in';
   session: Session;
   principal: Principal;
 }
 
+/** The first factor was right, the second one is missing. */
+export interface MfaRequired {
+  kind: 'mfa_required';
+  mfaToken: string;
+}
+
 /**
- * Opens a session for somebody who has proved who they are: the last step of every kind of sign-in.
+ * Opens a session for somebody who has proved who they are: the last steps of every kind of sign-in.
  *
  * Redis first, PostgreSQL second: a session that never gets confirmed is one that nobody holds a token of. The
  * confirmation checks that nothing has ended the user's sessions since the proof, in the statement that records it.
@@ -29,25 +38,41 @@ export class SignIn {
     private readonly clock: Clock,
     private readonly db: EntityManager,
     private readonly store: SessionStore,
+    private readonly challenges: MfaChallenges,
     private readonly record: SignInRecord,
   ) {}
 
+  /** After the first factor: a session, or the question for the second factor where the account has one. */
+  async begin(
+    caller: Caller,
+    user: Pick<User, 'id' | 'sessionEpoch' | 'mfaEnabled'>,
+    { method, ...challenge }: Omit<MfaChallenge, 'proved'> & Pick<Proved, 'method'>,
+  ): Promise<SignedIn | MfaRequired> {
+    const proved: Proved = { userId: user.id, epoch: user.sessionEpoch, method };
+    if (!user.mfaEnabled) return this.open(caller, proved, challenge.wish);
+    return { kind: 'mfa_required', mfaToken: await this.challenges.open({ proved, ...challenge }) };
+  }
+
   /** @throws invalid_credentials when the account changed in the meantime. */
-  async open(caller: Caller, proved: Proved, wish: Wish): Promise<OpenedSession> {
+  async open(caller: Caller, proved: Proved, wish: Wish): Promise<SignedIn> {
     const session = this.newSession(caller, proved, wish);
     try {
       const evicted = await this.store.open(session);
       const principal = await this.db.transaction((tx) =>
         this.record.confirm(tx, caller, { proved, wish, session, evicted }),
       );
-      return { session, principal };
+      return { kind: 'signed_in', session, principal };
     } catch (error) {
       await this.store.revoke(session.userId, [session.id]).catch(() => {});
       throw error;
     }
   }
 
-  private newSession(caller: Caller, { userId, epoch }: Proved, { persistent, fingerprint }: Wish): Session {
+  private newSession(
+    caller: Caller,
+    { userId, epoch, secondFactor }: Proved,
+    { persistent, fingerprint }: Wish,
+  ): Session {
     const { JWT_REFRESH_TOKEN_TTL_DAYS, REDIS_SESSION_TTL_DAYS, REDIS_SESSION_INACTIVITY_DAYS } = this.config;
     const now = this.clock.now();
     const days = persistent ? Math.min(JWT_REFRESH_TOKEN_TTL_DAYS, REDIS_SESSION_TTL_DAYS) : 1;
@@ -62,7 +87,7 @@ export class SignIn {
       absoluteEnd,
       epoch,
       persistent,
-      mfa: false,
+      mfa: secondFactor !== undefined,
       about: { createdAt: now, ip: caller.ip, userAgent: caller.userAgent, fingerprint: fingerprint ?? null },
     };
   }

@@ -2,7 +2,9 @@ import { Injectable } from '@nestjs/common';
 import { Principal } from '../authz/principals.service';
 import { RefreshTokens } from '../sessions/refresh-tokens';
 import { AccessTokens } from '../tokens/access-tokens.service';
-import { RefreshReply, SignedInUser } from './auth.dto';
+import { MfaReply, RefreshReply, SignedInUser } from './auth.dto';
+import { MfaChallenges } from './mfa-challenges';
+import type { MfaRequired } from './sign-in.service';
 
 /** Our own applications are one client; others come with OAuth clients of their own. */
 const CLIENT_ID = 'user_service';
@@ -40,10 +42,21 @@ export class TokenReplies {
   }
 }
 
+export function mfaReply({ mfaToken }: MfaRequired): MfaReply {
+  return {
+    status: 'mfa_required',
+    mfa_token: mfaToken,
+    methods: ['totp', 'backup_code'],
+    expires_in: MfaChallenges.lifeSeconds,
+    message: 'Enter the code of your authenticator, or a backup code.',
+  };
+}
+
 export function signedInUser(principal: Principal): SignedInUser {
   return {
     user_id: principal.userId,
-    email: principal.email,
+    // People sign in, and a person has an address.
+    email: principal.email!,
     name: principal.name,
     status: principal.status,
     roles: principal.roles,

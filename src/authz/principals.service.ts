@@ -1,11 +1,14 @@
 import { Injectable } from '@nestjs/common';
 import { EntityManager } from 'typeorm';
-import { UserStatus } from '../identities/user.entity';
+import { Clock } from '../common/clock';
+import { UserKind, UserStatus } from '../identities/user.entity';
 
 /** A living account with all it may do: what tokens are made of. */
 export interface Principal {
   userId: string;
-  email: string;
+  kind: UserKind;
+  /** Null: a service. */
+  email: string | null;
   emailVerified: boolean;
   name: string;
   /** E.164. */
@@ -20,8 +23,10 @@ export interface Principal {
   mfaEnabled: boolean;
   /** As assigned. */
   roles: string[];
-  /** Of these roles and all that they include. */
+  /** Of these roles and all that they include, and those granted directly, as of now. */
   permissions: string[];
+  /** Providers that open the account, for example `google`. */
+  oauthProviders: string[];
 }
 
 const LOAD = `
@@ -30,20 +35,28 @@ const LOAD = `
     UNION
     SELECT roles.parent FROM held JOIN roles ON roles.name = held.role WHERE roles.parent IS NOT NULL
   )
-  SELECT id AS "userId", email, email_verified_at IS NOT NULL AS "emailVerified", name, phone, timezone, locale,
+  SELECT id AS "userId", kind, email, email_verified_at IS NOT NULL AS "emailVerified", name, phone, timezone, locale,
          avatar_url AS "avatarUrl", created_at AS "createdAt", last_login_at AS "lastLoginAt", status,
-         session_epoch AS "sessionEpoch", false AS "mfaEnabled",
+         session_epoch AS "sessionEpoch", mfa_enabled AS "mfaEnabled",
          ARRAY(SELECT role FROM user_roles WHERE user_id = $1 ORDER BY role) AS roles,
-         ARRAY(SELECT DISTINCT permission FROM role_permissions JOIN held USING (role) ORDER BY 1) AS permissions
+         ARRAY(SELECT permission FROM role_permissions JOIN held USING (role)
+               UNION
+               SELECT permission FROM user_permissions
+               WHERE user_id = $1 AND (expires_at IS NULL OR expires_at > $2)
+               ORDER BY 1) AS permissions,
+         ARRAY(SELECT provider FROM auth_providers WHERE user_id = $1 ORDER BY 1) AS "oauthProviders"
   FROM users WHERE id = $1 AND deleted_at IS NULL`;
 
 /** Reads accounts with their roles and permissions, in one round trip. */
 @Injectable()
 export class Principals {
-  constructor(private readonly db: EntityManager) {}
+  constructor(
+    private readonly db: EntityManager,
+    private readonly clock: Clock,
+  ) {}
 
   async load(userId: string, tx: EntityManager = this.db): Promise<Principal | null> {
-    const [principal] = await tx.query<Principal[]>(LOAD, [userId]);
+    const [principal] = await tx.query<Principal[]>(LOAD, [userId, this.clock.date()]);
     return principal ?? null;
   }
 }

@@ -10,14 +10,26 @@ export interface Caller {
   readonly userAgent: string | null;
   readonly userId?: string;
   readonly sessionId?: string;
+  /** The API key that stands for the caller, where there is no session. */
+  readonly apiKeyId?: string;
+  /**
+   * What the caller holds at this moment, as the door found it when the call asked for a permission; empty for calls
+   * that ask for none.
+   */
   readonly permissions: ReadonlySet<string>;
+  /** The most that the caller's API key allows, whatever its owner holds. Absent: no such limit. */
+  readonly keyPermissions?: ReadonlySet<string>;
   /** Who acts where nobody is signed in; `system` for the service itself. */
   readonly actor?: string;
 }
 
-/** A caller who has proved who he is. */
-export interface AuthenticatedCaller extends Caller {
+/** A caller who has proved who he is: by a session, or by an API key. */
+export interface IdentifiedCaller extends Caller {
   readonly userId: string;
+}
+
+/** A caller with a session: a person who has signed in. */
+export interface AuthenticatedCaller extends IdentifiedCaller {
   readonly sessionId: string;
 }
 

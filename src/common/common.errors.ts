@@ -16,6 +16,21 @@ export const invalidAccessToken = defineError(
   'unauthenticated',
   'The access token is not valid here, or no longer.',
 );
+export const invalidApiKey = defineError(
+  'invalid_api_key',
+  'unauthenticated',
+  'The API key is not valid here, or no longer.',
+);
+export const sessionRequired = defineError(
+  'session_required',
+  'forbidden',
+  'An API key cannot do this: sign in.',
+);
+export const permissionDenied = defineError(
+  'permission_denied',
+  'forbidden',
+  'You do not have the permission that this needs.',
+);
 export const notFound = defineError('not_found', 'not_found', 'There is nothing here, or it is not yours.');
 export const conflict = defineError('conflict', 'conflict', 'This contradicts the present state.');
 export const payloadTooLarge = defineError(

@@ -8,8 +8,9 @@ export class Identities {
   constructor(private readonly db: EntityManager) {}
 
   /** @param email in normal form. */
-  async findByEmail(email: string): Promise<User | null> {
-    return this.db.findOneBy(User, { email, deletedAt: IsNull() });
+  async findByEmail(email: string): Promise<(User & { email: string }) | null> {
+    const user = await this.db.findOneBy(User, { email, deletedAt: IsNull() });
+    return user && { ...user, email };
   }
 
   async findById(id: string): Promise<User | null> {

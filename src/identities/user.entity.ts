@@ -1,16 +1,21 @@
 import { Column, Entity, PrimaryColumn } from 'typeorm';
 
 export type UserStatus = 'pending_verification' | 'active' | 'suspended' | 'deactivated' | 'deleted';
+/** A person signs in; a service has no password and comes with an API key. */
+export type UserKind = 'person' | 'service';
 
-/** A person's account. */
+/** The account of a person or of a service. */
 @Entity('users')
 export class User {
   @PrimaryColumn('uuid')
   id!: string;
 
-  /** In normal form, see `normaliseEmail`. */
-  @Column('text')
-  email!: string;
+  @Column('text', { default: 'person' })
+  kind!: UserKind;
+
+  /** In normal form, see `normaliseEmail`. Null: a service, or an account whose personal data was erased. */
+  @Column('text', { nullable: true })
+  email!: string | null;
 
   @Column('timestamptz', { name: 'email_verified_at', nullable: true })
   emailVerifiedAt!: Date | null;
@@ -47,6 +52,10 @@ export class User {
   @Column('integer', { name: 'session_epoch', default: 0 })
   sessionEpoch!: number;
 
+  /** Whether a sign-in needs the second factor. */
+  @Column('boolean', { name: 'mfa_enabled', default: false })
+  mfaEnabled!: boolean;
+
   @Column('timestamptz', { name: 'created_at' })
   createdAt!: Date;
 
@@ -58,4 +67,8 @@ export class User {
 
   @Column('timestamptz', { name: 'deleted_at', nullable: true })
   deletedAt!: Date | null;
+
+  /** When the personal data of the deleted account was erased. */
+  @Column('timestamptz', { name: 'purged_at', nullable: true })
+  purgedAt!: Date | null;
 }

@@ -2,11 +2,12 @@ import { Injectable } from '@nestjs/common';
 import { EntityManager } from 'typeorm';
 import { AuthenticatedCaller } from '../common/caller';
 import { Clock } from '../common/clock';
+import { AccountMails } from '../identities/account-mails.service';
 import { User } from '../identities/user.entity';
 import { Events } from '../infra/events/events';
 import { EndSessions } from '../sessions/end-sessions.service';
 import { OneTimeTokens } from '../tokens/one-time-tokens.service';
-import { PasswordChangedMail } from './password-changed.mail';
+import { passwordChangedMail } from './password-changed.mail';
 import { invalidCurrentPassword } from './passwords.errors';
 
 /** What a change of password leaves in PostgreSQL. */
@@ -17,7 +18,7 @@ export class PasswordChangeRecord {
     private readonly endSessions: EndSessions,
     private readonly events: Events,
     private readonly tokens: OneTimeTokens,
-    private readonly mail: PasswordChangedMail,
+    private readonly mails: AccountMails,
   ) {}
 
   /** @returns ids of the sessions that were ended. */
@@ -56,6 +57,6 @@ export class PasswordChangeRecord {
       subject: `user:${user.id}`,
       data: { sessions_revoked: sessionsRevoked },
     });
-    await this.mail.enqueue(tx, user.id);
+    await this.mails.enqueue(tx, passwordChangedMail, { user_id: user.id }, {});
   }
 }

@@ -9,7 +9,7 @@ const LEAST_SCORE = 2;
 const LEAST_WORD = 4;
 
 interface Owner {
-  email: string;
+  email: string | null;
   name: string;
 }
 
@@ -26,7 +26,7 @@ export class PasswordPolicy {
     const broken = brokenRules(password, owner, this.config.PASSWORD_MIN_LENGTH);
     // The estimate takes longer the longer the text is: not for one that is too long anyway.
     if (Buffer.byteLength(password) <= BCRYPT_MAX_BYTES) {
-      const score = await this.hasher.score(password, [owner.email, ...words(owner)]);
+      const score = await this.hasher.score(password, [owner.email ?? '', ...words(owner)]);
       if (score < LEAST_SCORE) broken.push('is too easy to guess');
     }
     if (broken.length === 0) return;
@@ -54,7 +54,7 @@ export function brokenRules(password: string, owner: Owner, minLength: number): 
 
 /** The address before the @, and each word of the name, where long enough to mean anything. */
 function words({ email, name }: Owner): string[] {
-  const local = email.slice(0, email.lastIndexOf('@'));
+  const local = email?.slice(0, email.lastIndexOf('@')) ?? '';
   return [local, ...name.split(/[\s.,;_-]+/)]
     .map((word) => word.toLowerCase())
     .filter((word) => [...word].length >= LEAST_WORD);

@@ -78,7 +78,11 @@ export class PasswordResetMail implements OnModuleInit {
     };
   }
 
-  private async issue(job: MailJob, { request_id, ip, user_agent }: Payload, user: User): Promise<string> {
+  private async issue(
+    job: MailJob,
+    { request_id, ip, user_agent }: Payload,
+    user: User & { email: string },
+  ): Promise<string> {
     const caller: Caller = { requestId: request_id, ip, userAgent: user_agent, permissions: new Set() };
     return this.db.transaction(async (tx) => {
       const { token, isNew } = await this.tokens.issue(tx, {

@@ -10,7 +10,6 @@ import { ChangePassword } from './change-password.service';
 import { PasswordChangeRecord } from './password-change-record';
 import { PasswordResetRecord } from './password-reset-record';
 import { RequestPasswordReset } from './request-password-reset.service';
-import { PasswordChangedMail } from './password-changed.mail';
 import { PasswordHasher } from './password-hasher';
 import { PasswordPolicy } from './password-policy';
 import { PasswordResetMail } from './password-reset.mail';
@@ -23,7 +22,6 @@ import { ResetPassword } from './reset-password.service';
   providers: [
     PasswordHasher,
     PasswordPolicy,
-    PasswordChangedMail,
     PasswordResetMail,
     RequestPasswordReset,
     ResetPassword,

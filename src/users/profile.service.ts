@@ -35,7 +35,7 @@ export class Profiles {
       avatar_url: principal.avatarUrl,
       status: principal.status,
       mfa_enabled: principal.mfaEnabled,
-      oauth_providers: [],
+      oauth_providers: principal.oauthProviders,
       roles: principal.roles,
       permissions: principal.permissions,
       trading_accounts: [],

@@ -88,7 +88,12 @@ describe('what a use case tells subscribers:', () => {
     );
     const subject = await subjectOf(email);
     expect(events).toEqual([
-      own(subject, 'user.login', { session_id: sessionId, method: 'password', new_device: false }),
+      own(subject, 'user.login', {
+        session_id: sessionId,
+        method: 'password',
+        second_factor: null,
+        new_device: false,
+      }),
       own(subject, 'session.created', {
         session_id: sessionId,
         persistent: persist_session,

@@ -136,7 +136,11 @@ describe('POST /v1/auth/login', () => {
     const { userId, sessionId } = await signIn(service, person);
     const actor = `user:${userId}`;
     expect((await eventsOf(service, userId)).slice(-2)).toEqual([
-      { type: 'user.login', actor, data: { session_id: sessionId, method: 'password', new_device: false } },
+      {
+        type: 'user.login',
+        actor,
+        data: { session_id: sessionId, method: 'password', second_factor: null, new_device: false },
+      },
       {
         type: 'session.created',
         actor,

@@ -40,6 +40,7 @@ export interface Client {
   ip: string;
   get(path: string, token?: string): request.Test;
   post(path: string, body?: object, token?: string): request.Test;
+  put(path: string, body: object, token?: string): request.Test;
   patch(path: string, body: object, token?: string): request.Test;
   delete(path: string, token?: string): request.Test;
 }
@@ -138,6 +139,7 @@ export function client(url: string): Client {
     ip,
     get: (path, token) => prepare(request(url).get(path), token),
     post: (path, body, token) => prepare(request(url).post(path), token).send(body),
+    put: (path, body, token) => prepare(request(url).put(path), token).send(body),
     patch: (path, body, token) => prepare(request(url).patch(path), token).send(body),
     delete: (path, token) => prepare(request(url).delete(path), token),
   };

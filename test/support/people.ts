@@ -47,6 +47,27 @@ export async function newSignedIn(service: TestService): Promise<SignedIn> {
   return signIn(service, await register(service));
 }
 
+/** Signs up, verifies the address by the mailed link, and signs in. */
+export async function newVerified(service: TestService, person = newPerson()): Promise<SignedIn> {
+  await register(service, person);
+  const token = tokenIn(await service.mailTo(person.email, /confirm|verify/i));
+  await service.client().post('/v1/auth/email/verify', { token }).expect(200);
+  return signIn(service, person);
+}
+
+/** Somebody with these roles, signed in; `admin` unless told otherwise. */
+export async function newAdministrator(service: TestService, ...roles: string[]): Promise<SignedIn> {
+  const person = await register(service);
+  await service.db.query(
+    `WITH proved AS (
+       UPDATE users SET status = 'active', email_verified_at = now() WHERE email = $1 RETURNING id
+     )
+     INSERT INTO user_roles (user_id, role) SELECT id, unnest($2::text[]) FROM proved`,
+    [person.email, roles.length > 0 ? roles : ['admin']],
+  );
+  return signIn(service, person);
+}
+
 /** Which of a route's two answers an access token gets: 200, or 401 because its session is over. */
 export async function isSignedIn(service: TestService, accessToken: string): Promise<boolean> {
   const { status, body } = await service.client().get('/v1/users/me', accessToken);

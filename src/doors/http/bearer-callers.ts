@@ -25,7 +25,6 @@ export class BearerCallers {
       ...anonymousCaller(request),
       userId,
       sessionId: claims.sid,
-      permissions: new Set(claims.scope.split(' ').filter(Boolean)),
     };
   }
 }

@@ -5,6 +5,7 @@
 import { BeforeApplicationShutdown, DynamicModule, Inject, Module } from '@nestjs/common';
 import { APP_FILTER, APP_GUARD, APP_PIPE } from '@nestjs/core';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { AuthzModule } from '../../authz/authz.module';
 import { CONFIG, Config } from '../../config/config';
 import { Readiness } from '../../infra/health/readiness';
 import { SessionsModule } from '../../sessions/sessions.module';
@@ -16,6 +17,7 @@ import { DevMailboxController } from './dev-mailbox.controller';
 import { HealthController } from './health.controller';
 import { MetricsController } from './metrics.controller';
 import { PagesController } from './pages/pages.controller';
+import { PermissionGuard } from './permission.guard';
 import { ProblemFilter } from './problem.filter';
 import { validationPipe } from './validation.pipe';
 
@@ -30,7 +32,7 @@ export class HttpModule implements BeforeApplicationShutdown {
     const hasMailbox = config.ENVIRONMENT === 'development' && !config.SMTP_HOST;
     return {
       module: HttpModule,
-      imports: [TokensModule, SessionsModule],
+      imports: [AuthzModule, TokensModule, SessionsModule],
       controllers: [
         HealthController,
         MetricsController,
@@ -40,7 +42,9 @@ export class HttpModule implements BeforeApplicationShutdown {
       providers: [
         BearerStrategy,
         BearerCallers,
+        // In this order: who is it, and may they?
         { provide: APP_GUARD, useClass: AuthenticateGuard },
+        { provide: APP_GUARD, useClass: PermissionGuard },
         { provide: APP_FILTER, useClass: ProblemFilter },
         { provide: APP_PIPE, useFactory: validationPipe },
       ],

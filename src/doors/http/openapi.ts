@@ -19,9 +19,18 @@ export function openApiDocument(app: INestApplication, config: Config): OpenAPIO
     .addTag('Sign-in', 'Sign-up, sign-in, refresh, sign-out, verified addresses')
     .addTag('Passwords', 'Change and reset')
     .addTag('Sessions', 'Where you are signed in')
+    .addTag('Second factor', 'TOTP, backup codes, proof of presence')
+    .addTag('Google', 'Sign-in with Google')
+    .addTag('Authorization', 'Checks, permissions, grants')
     .addTag('Users', 'Profiles')
+    .addTag('Administration', 'Accounts, roles, suspension')
+    .addTag('API keys', 'Service accounts')
     .addTag('Tokens', 'Public keys for whoever checks access tokens')
     .addTag('Health', 'Probes')
+    .addApiKey(
+      { type: 'apiKey', in: 'header', name: 'X-API-Key', description: 'Of a service account' },
+      'api_key',
+    )
     .addBearerAuth({ type: 'http', scheme: 'bearer', bearerFormat: 'JWT', description: 'An access token' })
     .build();
   return SwaggerModule.createDocument(app, base, {

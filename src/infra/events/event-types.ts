@@ -12,16 +12,40 @@ export type RevocationReason =
   | 'session_limit'
   | 'revoked_by_admin'
   | 'account_suspended'
-  | 'account_deleted';
+  | 'account_deleted'
+  | 'mfa_enabled'
+  | 'mfa_reset'
+  | 'account_claimed';
+
+/** What somebody signed in, or up, with. */
+export type SignInMethod = 'password' | 'google';
+export type SecondFactorMethod = 'totp' | 'backup_code';
 
 export interface EventData {
-  'user.registered': { method: 'password' };
+  'user.registered': { method: SignInMethod | 'administrator'; kind?: 'person' | 'service' };
   'user.email_verified': Record<string, never>;
-  'user.login': { session_id: string; method: 'password'; new_device: boolean };
+  'user.login': {
+    session_id: string;
+    method: SignInMethod;
+    second_factor: SecondFactorMethod | null;
+    new_device: boolean;
+  };
   'user.logout': { session_id: string; all_devices: boolean };
   'user.updated': { fields: string[] };
-  'login.failed': { reason: 'unknown_account' | 'wrong_password' | 'not_allowed' };
+  'user.suspended': { reason: string | null };
+  'user.reactivated': Record<string, never>;
+  'user.deleted': { sessions_revoked: number; api_keys_revoked: number };
+  /** The personal data of an account deleted long ago is erased. */
+  'user.purged': Record<string, never>;
+  /** Somebody's account at a provider opens this account from now on. */
+  'user.provider_linked': { provider: 'google' };
+  'login.failed': { reason: 'unknown_account' | 'wrong_password' | 'not_allowed' | 'wrong_mfa_code' };
   'login.locked': { retry_after: number };
+  'mfa.enabled': { method: 'totp' };
+  /** `reset`: by an administrator, for somebody who lost the authenticator. */
+  'mfa.disabled': { reason: 'disabled' | 'reset' | 'account_claimed' };
+  'mfa.backup_code_used': { remaining: number };
+  'mfa.backup_codes_regenerated': { count: number };
   'password.changed': { sessions_revoked: number };
   'password.reset_requested': Record<string, never>;
   'password.reset_completed': { sessions_revoked: number };
@@ -37,6 +61,11 @@ export interface EventData {
     kept_session_ids?: string[];
   };
   'role.assigned': { role: string };
+  'role.removed': { role: string };
+  'permission.granted': { permission_id: string; permission: string; expires_at: string | null };
+  'permission.revoked': { permission_id: string; permission: string };
+  'api_key.created': { api_key_id: string; name: string; permissions: string[]; expires_at: string | null };
+  'api_key.revoked': { api_key_id: string };
   'signing_key.revoked': { kid: string; use: string };
   'signing_key.rotated': { kid: string; use: string; activates_at: string };
 }
@@ -50,7 +79,19 @@ export const eventPriorities: Partial<Record<EventType, EventPriority>> = {
   'login.locked': 'high',
   'password.changed': 'high',
   'password.reset_completed': 'high',
+  'mfa.enabled': 'high',
+  'mfa.disabled': 'high',
+  'mfa.backup_code_used': 'high',
+  'user.suspended': 'high',
+  'user.reactivated': 'high',
+  'user.deleted': 'high',
+  'user.provider_linked': 'high',
+  'permission.granted': 'high',
+  'permission.revoked': 'high',
+  'api_key.created': 'high',
+  'api_key.revoked': 'high',
   'role.assigned': 'high',
+  'role.removed': 'high',
   'signing_key.revoked': 'critical',
   'signing_key.rotated': 'high',
 };

@@ -51,7 +51,12 @@ export class Events {
         event.actor ?? caller.actor ?? (caller.userId ? `user:${caller.userId}` : event.subject),
         event.resource ?? null,
         JSON.stringify(event.data),
-        JSON.stringify({ request_id: caller.requestId, ip: caller.ip, user_agent: caller.userAgent }),
+        JSON.stringify({
+          request_id: caller.requestId,
+          ip: caller.ip,
+          user_agent: caller.userAgent,
+          ...(caller.apiKeyId !== undefined && { api_key_id: caller.apiKeyId }),
+        }),
       ],
     );
   }

@@ -4,14 +4,24 @@ import {
   ApiExtraModels,
   ApiOperation,
   ApiResponse,
+  ApiSecurity,
   getSchemaPath,
   refs,
   type ApiResponseOptions,
 } from '@nestjs/swagger';
 import { STATUS_CODES } from 'node:http';
 import type { ErrorDefinition } from '../../common/app-error';
-import { invalidAccessToken, notAuthenticated, unavailable } from '../../common/common.errors';
+import {
+  invalidAccessToken,
+  invalidApiKey,
+  notAuthenticated,
+  permissionDenied,
+  sessionRequired,
+  unavailable,
+} from '../../common/common.errors';
+import { AcceptApiKeys } from './accept-api-keys.decorator';
 import { Public } from './public.decorator';
+import { RequirePermission } from './require-permission.decorator';
 import { Problem, statusOf } from './problem';
 
 interface OperationOptions {
@@ -24,22 +34,44 @@ interface OperationOptions {
   replyDescription?: string;
   /** Everybody may call it. Default: a signed-in caller. */
   public?: boolean;
+  /** Callers must hold it, with a session or an API key. */
+  permission?: string;
+  /** Services may call it with an API key. Default: where a permission is asked for. */
+  apiKeys?: boolean;
   errors?: ErrorDefinition[];
 }
 
 /** Describes one operation: who may call it, what it answers, and every error it can raise, with an example each. */
 export function Operation(options: OperationOptions): MethodDecorator & ClassDecorator {
   const status = options.status ?? 200;
-  const refusals = options.public ? [] : [notAuthenticated, invalidAccessToken];
-  const errors = [...(options.errors ?? []), ...refusals, unavailable];
+  const apiKeys = options.apiKeys ?? options.permission !== undefined;
+  const errors = [...(options.errors ?? []), ...refusals({ ...options, apiKeys }), unavailable];
   return applyDecorators(
     HttpCode(status),
-    ApiOperation({ summary: options.summary, description: options.description }),
+    ApiOperation({ summary: options.summary, description: description(options) }),
     ApiResponse(success(status, options)),
     ...byStatus(errors).map(([code, some]) => ApiResponse(failure(code, some))),
     ApiExtraModels(Problem, ...[options.reply ?? []].flat()),
     ...(options.public ? [Public()] : [ApiBearerAuth()]),
+    ...(apiKeys ? [AcceptApiKeys(), ApiSecurity('api_key')] : []),
+    ...(options.permission === undefined ? [] : [RequirePermission(options.permission)]),
   );
+}
+
+/** What the door itself answers before the operation begins. */
+function refusals({ public: isPublic, permission, apiKeys }: OperationOptions): ErrorDefinition[] {
+  if (isPublic) return [];
+  return [
+    notAuthenticated,
+    invalidAccessToken,
+    apiKeys ? invalidApiKey : sessionRequired,
+    ...(permission === undefined ? [] : [permissionDenied]),
+  ];
+}
+
+function description({ description: text, permission }: OperationOptions): string | undefined {
+  if (permission === undefined) return text;
+  return [`Needs the permission \`${permission}\`.`, text].filter(Boolean).join(' ');
 }
 
 function success(status: number, { reply, replyDescription }: OperationOptions): ApiResponseOptions {

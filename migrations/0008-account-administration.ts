@@ -1,0 +1,36 @@
+import { MigrationInterface, QueryRunner } from 'typeorm';
+
+export class AccountAdministration1700000000008 implements MigrationInterface {
+  async up(db: QueryRunner): Promise<void> {
+    await db.query(`
+      ALTER TABLE users
+        ADD COLUMN kind text NOT NULL DEFAULT 'person' CHECK (kind IN ('person', 'service')),
+        -- When the personal data of a deleted account was erased.
+        ADD COLUMN purged_at timestamptz,
+        ALTER COLUMN email DROP NOT NULL,
+        ADD CONSTRAINT users_person_has_email CHECK (email IS NOT NULL OR kind = 'service' OR purged_at IS NOT NULL),
+        ADD CONSTRAINT users_service_has_no_password CHECK (kind = 'person' OR password_hash IS NULL)`);
+    // The administrators' list: newest first (ids are ordered by time), by status, by the beginning of an address.
+    await db.query(`CREATE INDEX users_live ON users (id DESC) WHERE deleted_at IS NULL`);
+    await db.query(`CREATE INDEX users_live_status ON users (status, id DESC) WHERE deleted_at IS NULL`);
+    await db.query(
+      `CREATE INDEX users_live_email_prefix ON users (email text_pattern_ops) WHERE deleted_at IS NULL`,
+    );
+    await db.query(
+      `CREATE INDEX users_to_purge ON users (deleted_at) WHERE deleted_at IS NOT NULL AND purged_at IS NULL`,
+    );
+  }
+
+  async down(db: QueryRunner): Promise<void> {
+    await db.query(`DROP INDEX users_to_purge, users_live_email_prefix, users_live_status, users_live`);
+    // What the tables before this step can't hold.
+    await db.query(`DELETE FROM users WHERE email IS NULL`);
+    await db.query(`
+      ALTER TABLE users
+        DROP CONSTRAINT users_service_has_no_password,
+        DROP CONSTRAINT users_person_has_email,
+        ALTER COLUMN email SET NOT NULL,
+        DROP COLUMN purged_at,
+        DROP COLUMN kind`);
+  }
+}

@@ -1,0 +1,96 @@
+import { Injectable, OnModuleInit } from '@nestjs/common';
+import { Redis, Result } from 'ioredis';
+import { newId } from '../common/ids';
+import { Relay } from '../infra/events/relay';
+import { isUnavailable } from '../infra/unavailable';
+import { cacheLookups } from './authz-metrics';
+import { clearScript, fenceScript, fillScript, readScript } from './permission-cache-scripts';
+
+declare module 'ioredis' {
+  interface RedisCommander<Context> {
+    readPermissions(key: string): Result<['fenced'] | [generation: string, data: string], Context>;
+    fillPermissions(key: string, generation: string, data: string, lifeMs: number): Result<number, Context>;
+    fencePermissions(key: string, fence: string, fenceMs: number, lifeMs: number): Result<null, Context>;
+    clearPermissions(key: string, fence: string): Result<null, Context>;
+  }
+}
+
+const LIFE_MS = 300_000;
+/** Longer than any transaction of ours can last: PostgreSQL ends one that is idle for five seconds. */
+const FENCE_MS = 30_000;
+
+/**
+ * What users hold, in Redis, for all instances. An entry never outlives a change: whoever changes what a user holds
+ * first puts up a fence, behind which nothing is read or filled, and takes it down after the commit. Should that
+ * last step fail, the fence falls by itself, long after the commit; what is read then is the new state. A reader that
+ * was under way fills nothing, because the generation has changed. Losing all of it costs a query.
+ */
+@Injectable()
+export class PermissionCache implements OnModuleInit {
+  constructor(
+    private readonly redis: Redis,
+    private readonly relay: Relay,
+  ) {
+    redis.defineCommand('readPermissions', { numberOfKeys: 1, lua: readScript });
+    redis.defineCommand('fillPermissions', { numberOfKeys: 1, lua: fillScript });
+    redis.defineCommand('fencePermissions', { numberOfKeys: 1, lua: fenceScript });
+    redis.defineCommand('clearPermissions', { numberOfKeys: 1, lua: clearScript });
+  }
+
+  /** Once more when the event goes out, should a Redis that failed over have lost the clearing. */
+  onModuleInit(): void {
+    const clear = async ({ subject }: { subject: string }): Promise<void> => {
+      await this.redis.clearPermissions(key(subject.slice('user:'.length)), '');
+    };
+    this.relay.onEvent('permission.granted', clear);
+    this.relay.onEvent('permission.revoked', clear);
+    this.relay.onEvent('role.assigned', clear);
+    this.relay.onEvent('role.removed', clear);
+    this.relay.onEvent('user.suspended', clear);
+    this.relay.onEvent('user.reactivated', clear);
+    this.relay.onEvent('user.deleted', clear);
+  }
+
+  /**
+   * The entry of a user, else what `load` reads, which then becomes the entry. While Redis is away everything is
+   * loaded, and nothing kept.
+   */
+  async get(userId: string, load: () => Promise<string>): Promise<{ data: string; cached: boolean }> {
+    let generation: string | null = null;
+    try {
+      const [first, data] = await this.redis.readPermissions(key(userId));
+      if (data) {
+        cacheLookups.inc({ result: 'hit' });
+        return { data, cached: true };
+      }
+      if (data !== undefined) generation = first;
+      cacheLookups.inc({ result: data === undefined ? 'fenced' : 'miss' });
+    } catch (error) {
+      if (!isUnavailable(error)) throw error;
+      cacheLookups.inc({ result: 'unavailable' });
+    }
+    const data = await load();
+    // Should this fail, the next reader fills it.
+    if (generation !== null)
+      await this.redis.fillPermissions(key(userId), generation, data, LIFE_MS).catch(() => {});
+    return { data, cached: false };
+  }
+
+  /**
+   * Runs a transaction that changes what a user holds. The change is in force everywhere when this returns.
+   * Redis away: nothing happens, and the caller hears 503.
+   */
+  async whileChanging<T>(userId: string, change: () => Promise<T>): Promise<T> {
+    const fence = newId();
+    await this.redis.fencePermissions(key(userId), fence, FENCE_MS, LIFE_MS);
+    try {
+      return await change();
+    } finally {
+      // Should this fail, the fence stays up for a while: slower, never wrong.
+      await this.redis.clearPermissions(key(userId), fence).catch(() => {});
+    }
+  }
+}
+
+/** The hash tag keeps a user's keys on one node of a cluster. */
+const key = (userId: string): string => `authz:{${userId}}`;
