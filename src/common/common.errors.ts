@@ -31,6 +31,7 @@ export const permissionDenied = defineError(
   'forbidden',
   'You do not have the permission that this needs.',
 );
+export const featureDisabled = defineError('feature_disabled', 'forbidden', 'This is switched off here.');
 export const notFound = defineError('not_found', 'not_found', 'There is nothing here, or it is not yours.');
 export const conflict = defineError('conflict', 'conflict', 'This contradicts the present state.');
 export const payloadTooLarge = defineError(

@@ -182,11 +182,19 @@ const kms = group('KMS and encryption', {
 });
 
 const google = group('Google sign-in', {
-  GOOGLE_OAUTH_CLIENT_ID: [text(''), 'Client id.'],
+  GOOGLE_OAUTH_CLIENT_ID: [text(''), 'Client id. Empty: no Google sign-in.'],
   GOOGLE_OAUTH_CLIENT_SECRET: [text(''), 'Client secret.'],
   GOOGLE_OAUTH_REDIRECT_URI: [
     text('http://localhost:8001/v1/auth/oauth/google/callback'),
-    'Redirect URI registered at Google.',
+    'Redirect URI registered at Google, used where a caller names none.',
+  ],
+  GOOGLE_OAUTH_REDIRECT_URIS: [
+    list(''),
+    'More redirect URIs registered at Google that callers may name, comma-separated.',
+  ],
+  GOOGLE_OAUTH_ISSUER: [
+    url('https://accounts.google.com'),
+    'The OpenID provider. Another one than Google is for tests.',
   ],
 });
 

@@ -17,6 +17,7 @@ function* invalidAnywhere(config: Config): Generator<string> {
     if (!parseCidr(cidr)) yield `TRUSTED_PROXIES: ${cidr} is not an address or a CIDR`;
   }
   yield* invalidUrls(config);
+  yield* invalidGoogle(config);
   if (
     !/^[\w!#$%&'*+.^`|~-]+$/.test(config.SESSION_COOKIE_NAME) ||
     config.SESSION_COOKIE_NAME.startsWith('__Host-')
@@ -44,6 +45,24 @@ function* invalidUrls(config: Config): Generator<string> {
     yield 'REDIS_URL: must start with redis:// or rediss://';
 }
 
+function* invalidGoogle(config: Config): Generator<string> {
+  const { protocol, username, search, hash } = new URL(config.GOOGLE_OAUTH_ISSUER);
+  if (!/^https?:$/.test(protocol) || username || search || hash)
+    yield 'GOOGLE_OAUTH_ISSUER: must be http(s)://host[:port][/path] and nothing more';
+  for (const [name, uri] of redirectUris(config)) {
+    // As Google compares them: letter by letter.
+    if (!URL.canParse(uri) || new URL(uri).href !== uri || /[?#]/.test(uri))
+      yield `${name}: ${uri} is not a whole URL in its normal form, without query and fragment`;
+  }
+  if ((config.GOOGLE_OAUTH_CLIENT_ID === '') !== (config.GOOGLE_OAUTH_CLIENT_SECRET === ''))
+    yield 'GOOGLE_OAUTH_CLIENT_SECRET: must be set together with GOOGLE_OAUTH_CLIENT_ID';
+}
+
+const redirectUris = (config: Config): [name: string, uri: string][] => [
+  ['GOOGLE_OAUTH_REDIRECT_URI', config.GOOGLE_OAUTH_REDIRECT_URI],
+  ...config.GOOGLE_OAUTH_REDIRECT_URIS.map((uri): [string, string] => ['GOOGLE_OAUTH_REDIRECT_URIS', uri]),
+];
+
 function* weakOutsideDevelopment(config: Config): Generator<string> {
   if (!config.DATABASE_URL) yield 'DATABASE_URL: must be set, the embedded PostgreSQL is for development';
   else if (hasDefaultPassword(config.DATABASE_URL)) yield 'DATABASE_URL: has no password or a well-known one';
@@ -67,6 +86,11 @@ function* weakOutsideDevelopment(config: Config): Generator<string> {
     yield 'METRICS_TOKEN: must have 24 characters or more';
   for (const origin of config.CORS_ALLOWED_ORIGINS) {
     if (!origin.startsWith('https://')) yield `CORS_ALLOWED_ORIGINS: ${origin} is not https`;
+  }
+  if (!config.GOOGLE_OAUTH_ISSUER.startsWith('https://'))
+    yield 'GOOGLE_OAUTH_ISSUER: must start with https://';
+  for (const [name, uri] of config.GOOGLE_OAUTH_CLIENT_ID ? redirectUris(config) : []) {
+    if (uri.startsWith('http:')) yield `${name}: ${uri} is not https`;
   }
   yield* weakKeyFile(config.LOCAL_KMS_KEY_PATH);
 }

@@ -7,6 +7,7 @@ import { invalidAccessToken } from '../common/common.errors';
 import { newId } from '../common/ids';
 import { CONFIG, Config } from '../config/config';
 import { KeyRing } from './key-ring';
+import { tokenCacheLookups } from './token-metrics';
 
 const TYPE = 'at+jwt';
 /** About 1 KiB each. */
@@ -73,7 +74,9 @@ export class AccessTokens {
   async verify(token: string): Promise<VerifiedClaims> {
     const hash = createHash('sha256').update(token).digest('base64');
     const cached = this.verified.get(hash);
-    if (cached && this.keys.verifier('access', cached.kid)) {
+    const isKnown = cached !== undefined && this.keys.verifier('access', cached.kid) !== undefined;
+    tokenCacheLookups.inc({ result: isKnown ? 'hit' : 'miss' });
+    if (isKnown) {
       if (cached.claims.exp * 1000 <= this.clock.now()) throw invalidAccessToken();
       return cached.claims;
     }

@@ -43,7 +43,7 @@ export interface EventData {
   'login.locked': { retry_after: number };
   'mfa.enabled': { method: 'totp' };
   /** `reset`: by an administrator, for somebody who lost the authenticator. */
-  'mfa.disabled': { reason: 'disabled' | 'reset' | 'account_claimed' };
+  'mfa.disabled': { reason: 'disabled' | 'reset' | 'account_claimed' | 'account_deleted' };
   'mfa.backup_code_used': { remaining: number };
   'mfa.backup_codes_regenerated': { count: number };
   'password.changed': { sessions_revoked: number };

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { Redis } from 'ioredis';
 import { RateLimiterRedis, RateLimiterRes } from 'rate-limiter-flexible';
 import { rateLimited } from '../../common/common.errors';
+import { limitRefusals } from './limit-metrics';
 
 /** At most `points` uses in `seconds`, counted from the first. */
 export interface Limit {
@@ -65,6 +66,7 @@ export class Limits {
       return null;
     } catch (refused) {
       if (!(refused instanceof RateLimiterRes)) throw refused;
+      limitRefusals.inc({ limit: limit.name });
       return {
         retryAfter: Math.max(1, Math.ceil(refused.msBeforeNext / 1000)),
         first: refused.consumedPoints === limit.points + 1,
@@ -84,6 +86,8 @@ export class Limits {
         rejectIfRedisNotReady: true,
       });
       this.limiters.set(id, limiter);
+      // Prometheus sees no increase in a series that begins with one.
+      limitRefusals.inc({ limit: name }, 0);
     }
     return limiter;
   }

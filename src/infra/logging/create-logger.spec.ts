@@ -45,6 +45,7 @@ const SECRET_MEMBERS = [
   'api_key',
   'api_secret',
 ];
+const API_KEY = 'us_live_0123456789ABCDEFGHIJKLMNOPQRSTUV0DZvz4';
 const JWT = [{ alg: 'RS256' }, { sub: 'asha' }]
   .map((part) => Buffer.from(JSON.stringify(part)).toString('base64url'))
   .concat(randomBytes(30).toString('base64url'))
@@ -66,6 +67,7 @@ describe.each(['json', 'text'])('A log in %s', (LOG_FORMAT) => {
   it.each([
     ['a JWT', JWT],
     ['an opaque token', OPAQUE],
+    ['an API key', API_KEY],
   ])('does not show %s in messages, stacks and members', (_what, token) => {
     const output = written(
       [
@@ -85,6 +87,7 @@ describe.each(['json', 'text'])('A log in %s', (LOG_FORMAT) => {
   it.each([
     ['a JWT', JWT],
     ['an opaque token', OPAQUE],
+    ['an API key', API_KEY],
   ])('stays readable where %s follows a line break', (_what, token) => {
     const message = `before:\n${token}\t${token}\\${token}\u0001${token}\nafter`;
     const output = written([{ message, members: { request_id: 'request-1' } }], { LOG_FORMAT });

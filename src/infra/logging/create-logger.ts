@@ -17,9 +17,9 @@ const SECRET_MEMBERS = [
   'api_secret',
 ];
 
-// A JWT, or the base64url of 48 bytes and more, which every opaque token of ours is longer than. Escapes of JSON are
-// matched first, and kept: the n of a \n before a token is no part of it.
-const TOKEN = /(\\(?:u[\da-f]{4}|.))|eyJ[\w-]+\.[\w-]+\.[\w-]*|[\w-]{64,}/g;
+// A JWT, an API key, or the base64url of 48 bytes and more, which every opaque token of ours is longer than. Escapes of
+// JSON are matched first, and kept: the n of a \n before a token is no part of it.
+const TOKEN = /(\\(?:u[\da-f]{4}|.))|eyJ[\w-]+\.[\w-]+\.[\w-]*|us_live_\w{38}|[\w-]{64,}/g;
 
 /** The process' logger: one JSON object (or one text line) a record on standard output. */
 export function createLogger(config: Config): Logger {

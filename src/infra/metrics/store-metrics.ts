@@ -1,0 +1,66 @@
+import { Injectable, OnModuleInit } from '@nestjs/common';
+import { Redis } from 'ioredis';
+import type { Pool } from 'pg';
+import { Gauge } from 'prom-client';
+import { DataSource } from 'typeorm';
+import { withDeadline } from '../deadline';
+import { Metrics } from './metrics';
+import { metricsRegistry } from './metrics-registry';
+
+const DEADLINE_MS = 1_000;
+const registers = [metricsRegistry];
+
+const connections = new Gauge({
+  name: 'user_service_postgres_pool_connections',
+  help: 'Connections of this process to PostgreSQL: in_use or idle',
+  labelNames: ['state'],
+  registers,
+});
+
+const most = new Gauge({
+  name: 'user_service_postgres_pool_connections_max',
+  help: 'Connections to PostgreSQL that this process may have (DATABASE_POOL_SIZE + DATABASE_MAX_OVERFLOW)',
+  registers,
+});
+
+const waiting = new Gauge({
+  name: 'user_service_postgres_pool_waiting',
+  help: 'Requests for a connection to PostgreSQL that wait until one is free',
+  registers,
+});
+
+const redisUp = new Gauge({
+  name: 'user_service_redis_up',
+  help: '1 when Redis has answered a PING within a second, else 0',
+  registers,
+});
+
+/** The connections of this process to its stores, as they are at the scrape. */
+@Injectable()
+export class StoreMetrics implements OnModuleInit {
+  constructor(
+    private readonly dataSource: DataSource,
+    private readonly redis: Redis,
+    private readonly metrics: Metrics,
+  ) {}
+
+  onModuleInit(): void {
+    // TypeORM's name for pg's pool, which its types leave out.
+    const { master: pool } = this.dataSource.driver as unknown as { master: Pool };
+    this.metrics.beforeScrape(() => {
+      connections.set({ state: 'in_use' }, pool.totalCount - pool.idleCount);
+      connections.set({ state: 'idle' }, pool.idleCount);
+      most.set(pool.options.max);
+      waiting.set(pool.waitingCount);
+    });
+    this.metrics.beforeScrape(async () => {
+      const answer = withDeadline(this.redis.ping(), DEADLINE_MS, 'Redis');
+      redisUp.set(
+        await answer.then(
+          () => 1,
+          () => 0,
+        ),
+      );
+    });
+  }
+}
