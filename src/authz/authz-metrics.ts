@@ -1,10 +1,8 @@
-import { Counter } from 'prom-client';
-import { metricsRegistry } from '../infra/metrics/metrics-registry';
+import { counterOf } from '../infra/metrics/counter-of';
 
-/** `hit`, `miss`, `fenced` (a change is under way) or `unavailable` (Redis is away). */
-export const cacheLookups = new Counter({
-  name: 'user_service_permission_cache_lookups_total',
-  help: 'Lookups in the cache of permissions, by result',
-  labelNames: ['result'],
-  registers: [metricsRegistry],
-});
+/** `fenced`: a change is under way. `unavailable`: Redis is away. */
+export const cacheLookups = counterOf(
+  'user_service_permission_cache_lookups_total',
+  'Lookups in the cache of permissions, by result',
+  { result: ['hit', 'miss', 'fenced', 'unavailable'] },
+);

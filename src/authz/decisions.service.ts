@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { EntityManager } from 'typeorm';
+import { IdentifiedCaller } from '../common/caller';
 import { Clock } from '../common/clock';
 import { PermissionCache } from './permission-cache';
 
@@ -12,7 +13,7 @@ interface Holding {
 export interface Decision {
   allowed: boolean;
   /** `role`, `direct`, or why not. */
-  reason: Holding['source'] | 'no_permission' | 'account_not_active';
+  reason: Holding['source'] | 'no_permission' | 'not_in_api_key' | 'account_not_active';
   /** Whether it was read from Redis. */
   cached: boolean;
 }
@@ -53,6 +54,13 @@ export class Decisions {
     return { allowed: true, reason: holding.source, cached };
   }
 
+  /** As `check` for whoever calls: with an API key nobody may do more than the key allows. */
+  async checkCaller({ userId, keyPermissions }: IdentifiedCaller, permission: string): Promise<Decision> {
+    const decision = await this.check(userId, permission);
+    if (!decision.allowed || (keyPermissions?.has(permission) ?? true)) return decision;
+    return { ...decision, allowed: false, reason: 'not_in_api_key' };
+  }
+
   /** Everything a user may do now; nothing where the account is not active. */
   async permissionsOf(userId: string): Promise<ReadonlySet<string>> {
     const { holdings } = await this.holdings(userId);
@@ -61,6 +69,14 @@ export class Decisions {
         .filter(([, holding]) => this.isInForce(holding))
         .map(([permission]) => permission),
     );
+  }
+
+  /** As `permissionsOf` for whoever calls, within the limits of the API key. */
+  async permissionsOfCaller({ userId, keyPermissions }: IdentifiedCaller): Promise<ReadonlySet<string>> {
+    const held = await this.permissionsOf(userId);
+    return keyPermissions === undefined
+      ? held
+      : new Set([...held].filter((name) => keyPermissions.has(name)));
   }
 
   private isInForce({ until }: Holding): boolean {

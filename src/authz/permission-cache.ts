@@ -1,6 +1,7 @@
-import { Injectable, OnModuleInit } from '@nestjs/common';
+import { Inject, Injectable, OnModuleInit } from '@nestjs/common';
 import { Redis, Result } from 'ioredis';
 import { newId } from '../common/ids';
+import { CONFIG, Config } from '../config/config';
 import { Relay } from '../infra/events/relay';
 import { isUnavailable } from '../infra/unavailable';
 import { cacheLookups } from './authz-metrics';
@@ -8,7 +9,11 @@ import { clearScript, fenceScript, fillScript, readScript } from './permission-c
 
 declare module 'ioredis' {
   interface RedisCommander<Context> {
-    readPermissions(key: string): Result<['fenced'] | [generation: string, data: string], Context>;
+    readPermissions(
+      key: string,
+      newGeneration: string,
+      lifeMs: number,
+    ): Result<['fenced'] | [generation: string, data: string], Context>;
     fillPermissions(key: string, generation: string, data: string, lifeMs: number): Result<number, Context>;
     fencePermissions(key: string, fence: string, fenceMs: number, lifeMs: number): Result<null, Context>;
     clearPermissions(key: string, fence: string): Result<null, Context>;
@@ -16,28 +21,37 @@ declare module 'ioredis' {
 }
 
 const LIFE_MS = 300_000;
-/** Longer than any transaction of ours can last: PostgreSQL ends one that is idle for five seconds. */
-const FENCE_MS = 30_000;
+/** More than any transaction of ours has. */
+const STATEMENTS = 100;
+/** What a transaction may be idle for, and what it asks of Redis. */
+const BESIDES_MS = 10_000;
 
 /**
  * What users hold, in Redis, for all instances. An entry never outlives a change: whoever changes what a user holds
  * first puts up a fence, behind which nothing is read or filled, and takes it down after the commit. Should that
  * last step fail, the fence falls by itself, long after the commit; what is read then is the new state. A reader that
- * was under way fills nothing, because the generation has changed. Losing all of it costs a query.
+ * was under way fills nothing, because the generation has changed. Nothing is believed that an earlier Redis process has
+ * written. Losing all of it costs a query.
  */
 @Injectable()
 export class PermissionCache implements OnModuleInit {
+  /** Longer than any transaction of ours can last, the wait for a connection included. */
+  private readonly fenceMs: number;
+
   constructor(
     private readonly redis: Redis,
     private readonly relay: Relay,
+    @Inject(CONFIG) config: Config,
   ) {
+    this.fenceMs =
+      config.DATABASE_POOL_TIMEOUT * 1000 + STATEMENTS * config.DATABASE_QUERY_TIMEOUT_MS + BESIDES_MS;
     redis.defineCommand('readPermissions', { numberOfKeys: 1, lua: readScript });
     redis.defineCommand('fillPermissions', { numberOfKeys: 1, lua: fillScript });
     redis.defineCommand('fencePermissions', { numberOfKeys: 1, lua: fenceScript });
     redis.defineCommand('clearPermissions', { numberOfKeys: 1, lua: clearScript });
   }
 
-  /** Once more when the event goes out, should a Redis that failed over have lost the clearing. */
+  /** Once more when the event goes out: after a COMMIT whose answer never came, or a Redis that has lost the clearing. */
   onModuleInit(): void {
     const clear = async ({ subject }: { subject: string }): Promise<void> => {
       await this.redis.clearPermissions(key(subject.slice('user:'.length)), '');
@@ -58,7 +72,7 @@ export class PermissionCache implements OnModuleInit {
   async get(userId: string, load: () => Promise<string>): Promise<{ data: string; cached: boolean }> {
     let generation: string | null = null;
     try {
-      const [first, data] = await this.redis.readPermissions(key(userId));
+      const [first, data] = await this.redis.readPermissions(key(userId), newId(), LIFE_MS);
       if (data) {
         cacheLookups.inc({ result: 'hit' });
         return { data, cached: true };
@@ -82,13 +96,21 @@ export class PermissionCache implements OnModuleInit {
    */
   async whileChanging<T>(userId: string, change: () => Promise<T>): Promise<T> {
     const fence = newId();
-    await this.redis.fencePermissions(key(userId), fence, FENCE_MS, LIFE_MS);
+    await this.redis.fencePermissions(key(userId), fence, this.fenceMs, LIFE_MS + this.fenceMs);
     try {
-      return await change();
-    } finally {
-      // Should this fail, the fence stays up for a while: slower, never wrong.
-      await this.redis.clearPermissions(key(userId), fence).catch(() => {});
+      const result = await change();
+      await this.takeDown(userId, fence);
+      return result;
+    } catch (error) {
+      // A COMMIT that was not answered in time may still be carried out: then the fence stays, and the relay clears.
+      if (!isUnavailable(error)) await this.takeDown(userId, fence);
+      throw error;
     }
+  }
+
+  /** Should this fail, the fence stays up for a while: slower, never wrong. */
+  private async takeDown(userId: string, fence: string): Promise<void> {
+    await this.redis.clearPermissions(key(userId), fence).catch(() => {});
   }
 }
 

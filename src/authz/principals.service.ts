@@ -17,6 +17,7 @@ export interface Principal {
   locale: string;
   avatarUrl: string | null;
   createdAt: Date;
+  updatedAt: Date;
   lastLoginAt: Date | null;
   status: UserStatus;
   sessionEpoch: number;
@@ -36,7 +37,8 @@ const LOAD = `
     SELECT roles.parent FROM held JOIN roles ON roles.name = held.role WHERE roles.parent IS NOT NULL
   )
   SELECT id AS "userId", kind, email, email_verified_at IS NOT NULL AS "emailVerified", name, phone, timezone, locale,
-         avatar_url AS "avatarUrl", created_at AS "createdAt", last_login_at AS "lastLoginAt", status,
+         avatar_url AS "avatarUrl", created_at AS "createdAt",
+         updated_at AS "updatedAt", last_login_at AS "lastLoginAt", status,
          session_epoch AS "sessionEpoch", mfa_enabled AS "mfaEnabled",
          ARRAY(SELECT role FROM user_roles WHERE user_id = $1 ORDER BY role) AS roles,
          ARRAY(SELECT permission FROM role_permissions JOIN held USING (role)

@@ -1,0 +1,53 @@
+import { Injectable } from '@nestjs/common';
+import { EntityManager } from 'typeorm';
+import { IdentifiedCaller } from '../common/caller';
+import { validationFailed } from '../common/common.errors';
+import { Authority } from './authority.service';
+import { RolesReply } from './authz.dto';
+import { escalationRefused } from './authz.errors';
+import { LastAdministrator } from './last-administrator.service';
+import { PermissionCache } from './permission-cache';
+import { requirePermission } from './require-permission';
+import { Roles } from './roles.service';
+
+/** Sets which roles a user has. Decisions follow at once, the claims of access tokens with the next refresh. */
+@Injectable()
+export class AssignRoles {
+  constructor(
+    private readonly db: EntityManager,
+    private readonly cache: PermissionCache,
+    private readonly authority: Authority,
+    private readonly lastAdministrator: LastAdministrator,
+    private readonly roles: Roles,
+  ) {}
+
+  /**
+   * @param names of all roles that the user shall have; none is fine.
+   * @throws permission_denied, validation_failed, escalation_refused, not_found, last_administrator
+   */
+  async run(caller: IdentifiedCaller, userId: string, names: readonly string[]): Promise<RolesReply> {
+    requirePermission(caller, 'authz:grant');
+    const wanted = [...new Set(names)];
+    const included = await this.roles.included(this.db, wanted);
+    if (!wanted.every((role) => included.has(role))) throw unknownRoles();
+    if (userId === caller.userId) throw escalationRefused();
+    return this.cache.whileChanging(userId, () =>
+      this.db.transaction(async (tx) => {
+        await this.authority.requireOver(caller, userId, tx);
+        const had = await this.roles.of(tx, userId);
+        const added = wanted.filter((role) => !had.includes(role));
+        const removed = had.filter((role) => !wanted.includes(role));
+        await this.authority.requireUntil(tx, caller, await this.roles.permissionsOf(tx, added), null);
+        // Asked of every change that leaves no administrator: it knows whether there was one.
+        if (!included.has('admin')) await this.lastAdministrator.protect(tx, userId);
+        for (const role of removed) await this.roles.remove(tx, caller, userId, role);
+        for (const role of added) await this.roles.assign(tx, caller, userId, role);
+        return { user_id: userId, roles: await this.roles.of(tx, userId) };
+      }),
+    );
+  }
+}
+
+function unknownRoles(): Error {
+  return validationFailed({ fields: [{ field: 'roles', message: 'roles must be roles of this platform' }] });
+}

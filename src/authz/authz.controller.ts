@@ -1,0 +1,92 @@
+import { Body, Controller, Delete, Get, Post } from '@nestjs/common';
+import { ApiTags } from '@nestjs/swagger';
+import type { IdentifiedCaller } from '../common/caller';
+import { notFound, permissionDenied } from '../common/common.errors';
+import { bodyErrors } from '../infra/http/body-errors';
+import { CallerParam } from '../infra/http/caller.decorator';
+import { IdParam } from '../infra/http/id-param.decorator';
+import { Operation } from '../infra/http/operation.decorator';
+import {
+  PermissionCheckBody,
+  PermissionCheckReply,
+  GrantBody,
+  GrantReply,
+  HeldPermissionList,
+} from './authz.dto';
+import { escalationRefused, permissionAlreadyGranted } from './authz.errors';
+import { CheckPermission } from './check-permission.service';
+import { Grants } from './grants.service';
+import { HeldPermissions } from './held-permissions.service';
+
+@ApiTags('Authorization')
+@Controller('v1/authz')
+export class AuthzController {
+  constructor(
+    private readonly checkPermission: CheckPermission,
+    private readonly heldPermissions: HeldPermissions,
+    private readonly grants: Grants,
+  ) {}
+
+  @Post('check')
+  @Operation({
+    summary: 'May somebody do this?',
+    description:
+      'As of this moment, whatever an access token says. Refused unless something allows it; a permission that does ' +
+      'not exist is nobody’s. About yourself everybody may ask, and with an API key the answer is limited by the ' +
+      'key; about others it takes the permission `authz:check`. With `resource` the user needs access to that object ' +
+      'as well. An account that may not sign in may do nothing.',
+    reply: PermissionCheckReply,
+    apiKeys: true,
+    errors: [...bodyErrors, permissionDenied, notFound],
+  })
+  async check(
+    @CallerParam() caller: IdentifiedCaller,
+    @Body() body: PermissionCheckBody,
+  ): Promise<PermissionCheckReply> {
+    return this.checkPermission.run(caller, body);
+  }
+
+  @Get('permissions')
+  @Operation({
+    summary: 'What you may do, and why',
+    description: 'With an API key only what the key lets through.',
+    reply: HeldPermissionList,
+    apiKeys: true,
+  })
+  async list(@CallerParam() caller: IdentifiedCaller): Promise<HeldPermissionList> {
+    return this.heldPermissions.list(caller);
+  }
+
+  @Post('permissions')
+  @Operation({
+    summary: 'Grant a permission',
+    description:
+      'Nobody grants to themselves, what they do not hold, for longer than they hold it, or to somebody who holds ' +
+      'more than they do. In force on the next check everywhere. A grant that has expired is replaced; one that stands is named by the member ' +
+      '`permission_id` of the 409.',
+    status: 201,
+    reply: GrantReply,
+    permission: 'authz:grant',
+    errors: [...bodyErrors, escalationRefused, notFound, permissionAlreadyGranted],
+  })
+  async grant(@CallerParam() caller: IdentifiedCaller, @Body() body: GrantBody): Promise<GrantReply> {
+    return this.grants.grant(caller, body);
+  }
+
+  @Delete('permissions/:permission_id')
+  @Operation({
+    summary: 'Revoke a granted permission',
+    description:
+      'In force on the next check everywhere. Whose permission it is must not hold more than you do; your own you may ' +
+      'give back.',
+    status: 204,
+    permission: 'authz:grant',
+    errors: [escalationRefused, notFound],
+  })
+  async revoke(
+    @CallerParam() caller: IdentifiedCaller,
+    @IdParam('permission_id') permissionId: string,
+  ): Promise<void> {
+    await this.grants.revoke(caller, permissionId);
+  }
+}

@@ -1,0 +1,48 @@
+import { Injectable } from '@nestjs/common';
+import { IdentifiedCaller } from '../common/caller';
+import { notFound, permissionDenied } from '../common/common.errors';
+import { Identities } from '../identities/identities.service';
+import { PermissionCheckBody, PermissionCheckReply } from './authz.dto';
+import { Decisions } from './decisions.service';
+
+/** Answers whether somebody may do something: the caller, or for those who may ask so anybody. */
+@Injectable()
+export class CheckPermission {
+  constructor(
+    private readonly decisions: Decisions,
+    private readonly identities: Identities,
+  ) {}
+
+  /**
+   * A permission that nobody has heard of is one that nobody has.
+   * @throws permission_denied, not_found for another user.
+   */
+  async run(
+    caller: IdentifiedCaller,
+    { permission, resource, user_id }: PermissionCheckBody,
+  ): Promise<PermissionCheckReply> {
+    const userId = user_id?.toLowerCase() ?? caller.userId;
+    const decision =
+      userId === caller.userId
+        ? await this.decisions.checkCaller(caller, permission)
+        : await this.ofAnother(caller, userId, permission);
+    // There are no trading accounts yet, so nobody has access to one.
+    if (decision.allowed && resource !== undefined)
+      return { ...decision, allowed: false, reason: 'no_access_to_resource' };
+    return decision;
+  }
+
+  private async ofAnother(
+    caller: IdentifiedCaller,
+    userId: string,
+    permission: string,
+  ): Promise<PermissionCheckReply> {
+    const may = await this.decisions.checkCaller(caller, 'authz:check');
+    if (!may.allowed) throw permissionDenied();
+    const decision = await this.decisions.check(userId, permission);
+    // Also what is said of nobody at all.
+    if (decision.reason === 'account_not_active' && !(await this.identities.findById(userId)))
+      throw notFound();
+    return decision;
+  }
+}
