@@ -1,19 +1,13 @@
 import { Inject, Injectable, OnApplicationShutdown, OnModuleInit } from '@nestjs/common';
 import { randomBytes } from 'node:crypto';
 import Piscina from 'piscina';
-import { Gauge } from 'prom-client';
-import { metricsRegistry } from '../infra/metrics/metrics-registry';
 import { CONFIG, Config } from '../config/config';
+import { Metrics } from '../infra/metrics/metrics';
 import { workerFile } from '../infra/worker-file';
 import { BCRYPT_MAX_BYTES } from './bcrypt-limit';
 import type { HashTask } from './hash.worker';
+import { hashDuration, hashesRefused, hashQueue, hashThreads, hashThreadsBusy } from './hashing-metrics';
 import { hashingBusy } from './passwords.errors';
-
-const queueLength = new Gauge({
-  name: 'user_service_password_hash_queue',
-  help: 'Hashes that wait for a thread.',
-  registers: [metricsRegistry],
-});
 
 /**
  * Hashes and checks passwords in threads of its own, one a core by default, behind a bounded queue: a storm of
@@ -24,8 +18,13 @@ export class PasswordHasher implements OnModuleInit, OnApplicationShutdown {
   private readonly pool: Piscina;
   /** Of a password that nobody has; checked where there is no account, so that both take the same time. */
   private decoy: Promise<string>;
+  /** Tasks in the queue or in a thread. */
+  private inHand = 0;
 
-  constructor(@Inject(CONFIG) private readonly config: Config) {
+  constructor(
+    @Inject(CONFIG) private readonly config: Config,
+    private readonly metrics: Metrics,
+  ) {
     this.pool = new Piscina({
       filename: workerFile(__filename, './hash.worker'),
       minThreads: config.PASSWORD_HASH_CONCURRENCY,
@@ -37,6 +36,7 @@ export class PasswordHasher implements OnModuleInit, OnApplicationShutdown {
   }
 
   async onModuleInit(): Promise<void> {
+    this.metrics.beforeScrape(() => this.measure());
     await this.decoy;
   }
 
@@ -74,8 +74,24 @@ export class PasswordHasher implements OnModuleInit, OnApplicationShutdown {
   }
 
   private async run<T>(task: HashTask): Promise<T> {
-    if (this.pool.queueSize >= this.config.PASSWORD_HASH_QUEUE) throw hashingBusy({ retryAfter: 2 });
-    queueLength.set(this.pool.queueSize);
-    return (await this.pool.run(task)) as T;
+    if (this.pool.queueSize >= this.config.PASSWORD_HASH_QUEUE) {
+      hashesRefused.inc();
+      throw hashingBusy({ retryAfter: 2 });
+    }
+    const end = hashDuration.startTimer({ task: task.kind });
+    this.inHand++;
+    try {
+      return (await this.pool.run(task)) as T;
+    } finally {
+      this.inHand--;
+      end();
+    }
+  }
+
+  private measure(): void {
+    const { queueSize, threads } = this.pool;
+    hashQueue.set(queueSize);
+    hashThreads.set(threads.length);
+    hashThreadsBusy.set(Math.min(this.inHand - queueSize, threads.length));
   }
 }

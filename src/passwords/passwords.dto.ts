@@ -4,7 +4,7 @@ import { IsText } from '../common/is-text.decorator';
 import { Maybe } from '../common/maybe.decorator';
 import { IsEmailAddress } from '../identities/is-email-address.decorator';
 
-const EMAIL = { example: 'asha@example.com', format: 'email', maxLength: 254 };
+const EMAIL = { example: 'asha@example.com', format: 'idn-email', maxLength: 254 };
 const NEW_PASSWORD = {
   example: 'Kaveri-Morning-77?',
   format: 'password',

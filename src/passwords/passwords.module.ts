@@ -7,6 +7,7 @@ import { IdentitiesModule } from '../identities/identities.module';
 import { SessionsModule } from '../sessions/sessions.module';
 import { TokensModule } from '../tokens/tokens.module';
 import { ChangePassword } from './change-password.service';
+import { CurrentPassword } from './current-password.service';
 import { PasswordChangeRecord } from './password-change-record';
 import { PasswordResetRecord } from './password-reset-record';
 import { RequestPasswordReset } from './request-password-reset.service';
@@ -26,9 +27,10 @@ import { ResetPassword } from './reset-password.service';
     RequestPasswordReset,
     ResetPassword,
     PasswordResetRecord,
+    CurrentPassword,
     ChangePassword,
     PasswordChangeRecord,
   ],
-  exports: [PasswordHasher, PasswordPolicy],
+  exports: [PasswordHasher, PasswordPolicy, CurrentPassword],
 })
 export class PasswordsModule {}

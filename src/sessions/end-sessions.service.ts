@@ -4,6 +4,7 @@ import { Caller } from '../common/caller';
 import { RevocationReason } from '../infra/events/event-types';
 import { Events } from '../infra/events/events';
 import { Session } from './session';
+import { sessionsEnded } from './session-metrics';
 import { SessionStore } from './session-store';
 
 interface Ending {
@@ -58,6 +59,7 @@ export class EndSessions {
       }
       return before;
     });
+    sessionsEnded.inc({ reason }, sessionIds.length);
     if (epoch !== undefined) await this.store.revokeBefore(userId, epoch, kept);
     else await this.store.revoke(userId, sessionIds);
     return sessionIds;

@@ -108,3 +108,13 @@ for i = 1, #all, 2 do
   end
 end
 `;
+
+/** KEYS: user's sessions. ARGV: id. Notes that a session has proved the second factor; answers 1 where it is there. */
+export const proveSecondFactorScript = `${readState}
+local state = redis.call('HGET', KEYS[1], ARGV[1])
+if not state then return 0 end
+local s = read(state)
+s.mfa = 1
+redis.call('HSET', KEYS[1], ARGV[1], write(s))
+return 1
+`;

@@ -3,12 +3,13 @@ import { Redis, Result } from 'ioredis';
 import { Clock } from '../common/clock';
 import { CONFIG, Config } from '../config/config';
 import { Session, SessionAbout } from './session';
-import { openScript, revokeBeforeScript, rotateScript } from './session-scripts';
+import { openScript, proveSecondFactorScript, revokeBeforeScript, rotateScript } from './session-scripts';
 
 declare module 'ioredis' {
   interface RedisCommander<Context> {
     openSession(key: string, ...args: (string | number)[]): Result<string[], Context>;
     rotateSession(key: string, ...args: (string | number)[]): Result<[string, ...string[]], Context>;
+    proveSecondFactor(key: string, id: string): Result<number, Context>;
     revokeSessionsBefore(key: string, epoch: number, ...staying: string[]): Result<null, Context>;
   }
 }
@@ -36,6 +37,7 @@ export class SessionStore {
   ) {
     redis.defineCommand('openSession', { numberOfKeys: 1, lua: openScript });
     redis.defineCommand('rotateSession', { numberOfKeys: 1, lua: rotateScript });
+    redis.defineCommand('proveSecondFactor', { numberOfKeys: 1, lua: proveSecondFactorScript });
     redis.defineCommand('revokeSessionsBefore', { numberOfKeys: 1, lua: revokeBeforeScript });
   }
 
@@ -112,6 +114,11 @@ export class SessionStore {
       }))
       .filter((session) => session.expiresAt > this.clock.now())
       .sort((a, b) => b.lastActiveAt - a.lastActiveAt);
+  }
+
+  /** Notes that a session has proved the second factor; one that is not there is not an error. */
+  async proveSecondFactor(userId: string, sessionId: string): Promise<void> {
+    await this.redis.proveSecondFactor(key(userId), sessionId);
   }
 
   /** Ends these sessions; those that are not there are not an error. */

@@ -15,6 +15,6 @@ import { Sessions } from './sessions.service';
   imports: [TokensModule],
   controllers: [SessionsController],
   providers: [SessionStore, EndSessions, RefreshTokens, Sessions, RevocationEffect, Countries],
-  exports: [SessionStore, EndSessions, RefreshTokens],
+  exports: [SessionStore, EndSessions, RefreshTokens, Sessions],
 })
 export class SessionsModule {}

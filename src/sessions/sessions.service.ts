@@ -17,9 +17,14 @@ export class Sessions {
   ) {}
 
   async list(caller: AuthenticatedCaller): Promise<SessionList> {
-    const sessions = await this.store.list(caller.userId);
+    return this.ofUser(caller.userId, caller.sessionId);
+  }
+
+  /** Where anybody is signed in, for whoever has asked whether the caller may see it. */
+  async ofUser(userId: string, currentId?: string): Promise<SessionList> {
+    const sessions = await this.store.list(userId);
     return {
-      sessions: sessions.map((session) => this.item(session, caller.sessionId)),
+      sessions: sessions.map((session) => this.item(session, currentId)),
       total: sessions.length,
     };
   }
@@ -35,7 +40,7 @@ export class Sessions {
     if (ended.length === 0) throw notFound();
   }
 
-  private item(session: Session, currentId: string): SessionItem {
+  private item(session: Session, currentId: string | undefined): SessionItem {
     const { about } = session;
     return {
       session_id: session.id,

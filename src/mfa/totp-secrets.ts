@@ -1,0 +1,53 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { Redis } from 'ioredis';
+import { KMS, Kms } from '../infra/kms/kms';
+import { newTotpSecret } from './totp';
+
+const PENDING_SECONDS = 600;
+
+export interface TotpSecret {
+  /** Base32. */
+  secret: string;
+  /** Under the master key, for this user alone. */
+  wrapped: Buffer;
+}
+
+/** Secrets of authenticators, under the master key wherever they rest; new ones wait in Redis to be confirmed. */
+@Injectable()
+export class TotpSecrets {
+  static readonly pendingSeconds = PENDING_SECONDS;
+
+  constructor(
+    @Inject(KMS) private readonly kms: Kms,
+    private readonly redis: Redis,
+  ) {}
+
+  /** Makes a secret and keeps it for ten minutes, in place of one that waits already. @returns it, in base32. */
+  async propose(userId: string): Promise<string> {
+    const secret = newTotpSecret();
+    const wrapped = await this.kms.wrap(Buffer.from(secret), context(userId));
+    await this.redis.set(key(userId), wrapped.toString('base64'), 'EX', PENDING_SECONDS);
+    return secret;
+  }
+
+  /** The one that waits; null where there is none, or no longer. */
+  async proposed(userId: string): Promise<TotpSecret | null> {
+    const text = await this.redis.get(key(userId));
+    if (text === null) return null;
+    const wrapped = Buffer.from(text, 'base64');
+    return { secret: await this.unwrap(userId, wrapped), wrapped };
+  }
+
+  async forgetProposed(userId: string): Promise<void> {
+    await this.redis.del(key(userId));
+  }
+
+  async unwrap(userId: string, wrapped: Uint8Array): Promise<string> {
+    return (await this.kms.unwrap(wrapped, context(userId))).toString();
+  }
+}
+
+const context = (userId: string): string => `totp:${userId}`;
+
+/** The hash tag keeps a user's keys on one node of a cluster. */
+const key = (userId: string): string => `totp-setup:{${userId}}`;
