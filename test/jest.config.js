@@ -8,7 +8,7 @@ module.exports = {
   maxWorkers: 2,
   globalSetup: '<rootDir>/test/support/global-setup.ts',
   globalTeardown: '<rootDir>/test/support/global-teardown.ts',
-  // Nest 12, jose and some of their dependencies are ESM only; jest runs CommonJS, so they are compiled too.
+  // Nest 12, jose, openid-client, oidc-provider and some of their dependencies are ESM only; jest runs CommonJS, so they are compiled too.
   transform: {
     '^.+\\.ts$': [
       '@swc/jest',
@@ -33,6 +33,6 @@ module.exports = {
     ],
   },
   transformIgnorePatterns: [
-    '/node_modules/(?!(@nestjs|@fastify|cookie|glob|minimatch|path-scurry|brace-expansion|balanced-match|lru-cache|minipass|content-disposition|mime|http-errors|jose|otplib|@otplib|@scure|@noble|file-type|strtok3|token-types|uint8array-extras|@tokenizer|@borewit|uuid|mmdb-lib|rate-limiter-flexible|@zxcvbn-ts|p-queue|p-timeout)/)',
+    '/node_modules/(?!(@nestjs|@fastify|cookie|glob|minimatch|path-scurry|brace-expansion|balanced-match|lru-cache|minipass|content-disposition|mime|http-errors|jose|otplib|@otplib|@scure|@noble|file-type|strtok3|token-types|uint8array-extras|@tokenizer|@borewit|uuid|mmdb-lib|rate-limiter-flexible|@zxcvbn-ts|p-queue|p-timeout|openid-client|oauth4webapi|oidc-provider)/)',
   ],
 };

@@ -2,6 +2,7 @@ import { Body, Controller, Post, Req, Res } from '@nestjs/common';
 import { ApiTags } from '@nestjs/swagger';
 import type { AuthenticatedCaller, Caller } from '../common/caller';
 import { rateLimited } from '../common/common.errors';
+import { accountDeactivated, accountSuspended, emailNotVerified } from '../identities/identities.errors';
 import { bodyErrors } from '../infra/http/body-errors';
 import { CallerParam } from '../infra/http/caller.decorator';
 import type { HttpReply, HttpRequest } from '../infra/http/http-request';
@@ -17,23 +18,15 @@ import {
   RefreshReply,
   RegisterBody,
   RegisterReply,
-  TokenDelivery,
   TokenReply,
 } from './auth.dto';
-import {
-  accountDeactivated,
-  accountSuspended,
-  emailNotVerified,
-  invalidCredentials,
-  originNotAllowed,
-} from './auth.errors';
+import { invalidCredentials, originNotAllowed } from './auth.errors';
 import { Login } from './login.service';
 import { Logout } from './logout.service';
 import { RefreshCookie } from './refresh-cookie';
 import { Refresh } from './refresh.service';
 import { Register } from './register.service';
-import type { MfaRequired, SignedIn } from './sign-in.service';
-import { mfaReply, signedInUser, TokenReplies } from './token-reply';
+import { SignInReplies } from './sign-in-replies';
 
 @ApiTags('Sign-in')
 @Controller('v1/auth')
@@ -43,7 +36,7 @@ export class AuthController {
     private readonly login_: Login,
     private readonly refresh_: Refresh,
     private readonly logout_: Logout,
-    private readonly replies: TokenReplies,
+    private readonly replies: SignInReplies,
     private readonly cookie: RefreshCookie,
   ) {}
 
@@ -86,7 +79,7 @@ export class AuthController {
   ): Promise<TokenReply | MfaReply> {
     const inCookie = body.token_delivery === 'cookie';
     if (inCookie) this.cookie.requireKnownOrigin(request);
-    return this.signedIn(reply, await this.login_.run(caller, body), body.token_delivery);
+    return this.replies.write(reply, await this.login_.run(caller, body), { to: body.token_delivery });
   }
 
   @Post('refresh')
@@ -116,7 +109,7 @@ export class AuthController {
     const token = body.refresh_token ?? this.cookie.read(request);
     if (!token) throw refreshTokenMissing();
     const { principal, session, ...life } = await this.refresh_.run(caller, token);
-    return this.deliver(reply, await this.replies.write(principal, session), fromCookie ? life : null);
+    return this.replies.tokens(reply, { principal, session }, fromCookie ? life : null);
   }
 
   @Post('logout')
@@ -129,34 +122,5 @@ export class AuthController {
     const answer = await this.logout_.run(caller, body);
     this.cookie.clear(reply);
     return answer;
-  }
-
-  private async signedIn(
-    reply: HttpReply,
-    outcome: SignedIn | MfaRequired,
-    delivery: TokenDelivery,
-  ): Promise<TokenReply | MfaReply> {
-    if (outcome.kind === 'mfa_required') {
-      void reply.header('Cache-Control', 'no-store');
-      return mfaReply(outcome);
-    }
-    const { principal, session } = outcome;
-    const tokens = await this.replies.write(principal, session);
-    return {
-      ...this.deliver(reply, tokens, delivery === 'cookie' ? session : null),
-      user: signedInUser(principal),
-    };
-  }
-
-  /** @param cookie the session whose cookie is set; null leaves the refresh token in the reply. */
-  private deliver(
-    reply: HttpReply,
-    tokens: RefreshReply & { refresh_token: string },
-    cookie: { persistent: boolean; absoluteEnd: number } | null,
-  ): RefreshReply {
-    void reply.header('Cache-Control', 'no-store');
-    if (!cookie) return tokens;
-    this.cookie.set(reply, tokens.refresh_token, cookie);
-    return { ...tokens, refresh_token: null };
   }
 }

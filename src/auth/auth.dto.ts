@@ -6,7 +6,7 @@ import { IsEmailAddress } from '../identities/is-email-address.decorator';
 import { IsIanaTimezone, IsLocaleTag, IsName, IsPhone } from '../identities/profile-fields.decorators';
 import type { UserStatus } from '../identities/user.entity';
 
-const EMAIL = { example: 'asha@example.com', format: 'email', maxLength: 254 };
+const EMAIL = { example: 'asha@example.com', format: 'idn-email', maxLength: 254 };
 const PASSWORD = { example: 'Ganga-Sunrise-42!', format: 'password' };
 const TOKEN = { example: 'mN4tYw…', description: 'The token from the mailed link' };
 /** Longer than any password or token of ours, and far from anything that takes time. */
@@ -142,6 +142,12 @@ export class RefreshReply extends AccessTokenReply {}
 export class TokenReply extends AccessTokenReply {
   @ApiProperty({ type: SignedInUser })
   user!: SignedInUser;
+
+  @ApiPropertyOptional({
+    example: false,
+    description: 'Sign-in with Google alone: whether it has made the account',
+  })
+  is_new_user?: boolean;
 }
 
 export class MfaReply {

@@ -5,16 +5,10 @@ export const invalidCredentials = defineError(
   'unauthenticated',
   'The e-mail address or the password is wrong.',
 );
-export const accountSuspended = defineError('account_suspended', 'forbidden', 'This account is suspended.');
-export const accountDeactivated = defineError(
-  'account_deactivated',
-  'forbidden',
-  'This account is deactivated.',
-);
-export const emailNotVerified = defineError(
-  'email_not_verified',
-  'forbidden',
-  'Verify your e-mail address first: use the link we have sent.',
+export const invalidMfaToken = defineError(
+  'invalid_mfa_token',
+  'unauthenticated',
+  'This sign-in is over, or has no tries left. Begin again.',
 );
 export const originNotAllowed = defineError(
   'origin_not_allowed',

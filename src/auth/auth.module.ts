@@ -5,12 +5,17 @@
 import { Module } from '@nestjs/common';
 import { AuthzModule } from '../authz/authz.module';
 import { IdentitiesModule } from '../identities/identities.module';
+import { MfaModule } from '../mfa/mfa.module';
+import { OAuthModule } from '../oauth/oauth.module';
 import { PasswordsModule } from '../passwords/passwords.module';
 import { SessionsModule } from '../sessions/sessions.module';
 import { TokensModule } from '../tokens/tokens.module';
 import { AuthController } from './auth.controller';
+import { BrowserCookie } from './browser-cookie';
 import { EmailVerificationMail } from './email-verification.mail';
 import { EmailController } from './email.controller';
+import { GoogleSignIn } from './google-sign-in.service';
+import { GoogleController } from './google.controller';
 import { LoginLimits } from './login-limits';
 import { LoginTrail } from './login-trail';
 import { Login } from './login.service';
@@ -18,17 +23,28 @@ import { Logout } from './logout.service';
 import { RefreshCookie } from './refresh-cookie';
 import { Refresh } from './refresh.service';
 import { RegisterLimit } from './register-limit';
+import { SignInMfaController } from './mfa.controller';
 import { MfaChallenges } from './mfa-challenges';
 import { NewAccounts } from './new-accounts';
 import { Register } from './register.service';
 import { SignInRecord } from './sign-in-record';
+import { SignInReplies } from './sign-in-replies';
 import { SignIn } from './sign-in.service';
 import { TokenReplies } from './token-reply';
+import { VerifyMfa } from './verify-mfa.service';
 import { VerifyEmail } from './verify-email.service';
 
 @Module({
-  imports: [IdentitiesModule, AuthzModule, TokensModule, SessionsModule, PasswordsModule],
-  controllers: [AuthController, EmailController],
+  imports: [
+    IdentitiesModule,
+    AuthzModule,
+    TokensModule,
+    SessionsModule,
+    PasswordsModule,
+    MfaModule,
+    OAuthModule,
+  ],
+  controllers: [AuthController, EmailController, GoogleController, SignInMfaController],
   providers: [
     Register,
     RegisterLimit,
@@ -40,11 +56,16 @@ import { VerifyEmail } from './verify-email.service';
     LoginTrail,
     SignIn,
     MfaChallenges,
+    VerifyMfa,
     SignInRecord,
     Refresh,
     RefreshCookie,
     Logout,
     TokenReplies,
+    SignInReplies,
+    GoogleSignIn,
+    BrowserCookie,
   ],
+  exports: [RefreshCookie],
 })
 export class AuthModule {}

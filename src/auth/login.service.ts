@@ -3,13 +3,15 @@ import { AppError } from '../common/app-error';
 import { Caller } from '../common/caller';
 import { rateLimited } from '../common/common.errors';
 import { CONFIG, Config } from '../config/config';
+import { accountDeactivated, accountSuspended, emailNotVerified } from '../identities/identities.errors';
 import { Identities } from '../identities/identities.service';
 import { User } from '../identities/user.entity';
 import { PasswordHasher } from '../passwords/password-hasher';
 import { LoginBody } from './auth.dto';
-import { accountDeactivated, accountSuspended, emailNotVerified, invalidCredentials } from './auth.errors';
+import { invalidCredentials } from './auth.errors';
 import { LoginLimits } from './login-limits';
 import { FailureReason, LoginTrail } from './login-trail';
+import { failureResult, signIns } from './sign-in-metrics';
 import { MfaRequired, SignedIn, SignIn } from './sign-in.service';
 
 /** Signs in with address and password. Unknown address and wrong password are one answer, after the same work. */
@@ -28,6 +30,7 @@ export class Login {
   async run(caller: Caller, body: LoginBody): Promise<SignedIn | MfaRequired> {
     const refusal = await this.limits.take(caller.ip, body.email);
     if (refusal) {
+      signIns.inc({ method: 'password', result: 'locked' });
       if (refusal.first) await this.locked(caller, body.email, refusal.retryAfter);
       throw rateLimited({ retryAfter: refusal.retryAfter });
     }
@@ -86,6 +89,7 @@ export class Login {
     error: AppError,
     reason: FailureReason,
   ): Promise<never> {
+    signIns.inc({ method: 'password', result: failureResult(reason) });
     await this.trail.failed(caller, body.email, user, reason);
     throw error;
   }

@@ -22,14 +22,14 @@ export interface MfaChallenge {
   isNewUser?: boolean;
 }
 
-/** KEYS: challenge. ARGV: tries. Counts a try before it is made; one too many, and the challenge is over. */
+/**
+ * KEYS: challenge. ARGV: tries. Counts a try before it is made. One too many is refused, and takes nothing away from
+ * those before it that are still being looked at.
+ */
 const tryScript = `
 local challenge = redis.call('HGET', KEYS[1], 'challenge')
 if not challenge then return false end
-if redis.call('HINCRBY', KEYS[1], 'tries', 1) > tonumber(ARGV[1]) then
-  redis.call('DEL', KEYS[1])
-  return false
-end
+if redis.call('HINCRBY', KEYS[1], 'tries', 1) > tonumber(ARGV[1]) then return false end
 return challenge
 `;
 

@@ -6,6 +6,7 @@ import { EndSessions } from '../sessions/end-sessions.service';
 import { RefreshTokens } from '../sessions/refresh-tokens';
 import { SessionStore } from '../sessions/session-store';
 import { invalidRefreshToken, refreshTokenReused } from '../sessions/sessions.errors';
+import { refreshes } from './sign-in-metrics';
 
 export interface Refreshed {
   principal: Principal;
@@ -32,12 +33,16 @@ export class Refresh {
   async run(caller: Caller, token: string): Promise<Refreshed> {
     const ticket = await this.tokens.open(token);
     const principal = ticket && (await this.principals.load(ticket.userId));
-    if (!principal || !['active', 'pending_verification'].includes(principal.status))
+    if (!principal || !['active', 'pending_verification'].includes(principal.status)) {
+      refreshes.inc({ result: 'invalid' });
       throw invalidRefreshToken();
+    }
     const { userId, sessionId, counter } = ticket;
     const rotation = await this.store.rotate(userId, sessionId, counter, principal.sessionEpoch);
+    refreshes.inc({ result: rotation.kind === 'missing' ? 'invalid' : rotation.kind });
     switch (rotation.kind) {
       case 'rotated':
+        if (principal.mfaEnabled && !rotation.mfa) return this.refuseWithoutFactor(caller, userId, sessionId);
         return {
           principal,
           session: { id: sessionId, counter: rotation.counter, mfa: rotation.mfa },
@@ -57,5 +62,19 @@ export class Refresh {
         });
         throw refreshTokenReused();
     }
+  }
+
+  /**
+   * A session from before the account had a second factor, which its end has not reached: Redis was away then, or has
+   * lost its last writes.
+   */
+  private async refuseWithoutFactor(caller: Caller, userId: string, sessionId: string): Promise<never> {
+    await this.endSessions.run(caller, {
+      userId,
+      reason: 'mfa_enabled',
+      ends: ({ id }) => id === sessionId,
+      underWay: false,
+    });
+    throw invalidRefreshToken();
   }
 }

@@ -7,8 +7,10 @@ import { newId } from '../common/ids';
 import { CONFIG, Config } from '../config/config';
 import { User } from '../identities/user.entity';
 import { Session } from '../sessions/session';
+import { sessionsEnded, sessionsOpened } from '../sessions/session-metrics';
 import { SessionStore } from '../sessions/session-store';
 import { MfaChallenge, MfaChallenges } from './mfa-challenges';
+import { signIns } from './sign-in-metrics';
 import { Proved, SignInRecord, Wish } from './sign-in-record';
 
 const DAY = 86_400_000;
@@ -50,7 +52,9 @@ export class SignIn {
   ): Promise<SignedIn | MfaRequired> {
     const proved: Proved = { userId: user.id, epoch: user.sessionEpoch, method };
     if (!user.mfaEnabled) return this.open(caller, proved, challenge.wish);
-    return { kind: 'mfa_required', mfaToken: await this.challenges.open({ proved, ...challenge }) };
+    const mfaToken = await this.challenges.open({ proved, ...challenge });
+    signIns.inc({ method, result: 'mfa_required' });
+    return { kind: 'mfa_required', mfaToken };
   }
 
   /** @throws invalid_credentials when the account changed in the meantime. */
@@ -61,6 +65,9 @@ export class SignIn {
       const principal = await this.db.transaction((tx) =>
         this.record.confirm(tx, caller, { proved, wish, session, evicted }),
       );
+      signIns.inc({ method: proved.method, result: 'success' });
+      sessionsOpened.inc();
+      sessionsEnded.inc({ reason: 'session_limit' }, evicted.length);
       return { kind: 'signed_in', session, principal };
     } catch (error) {
       await this.store.revoke(session.userId, [session.id]).catch(() => {});
