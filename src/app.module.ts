@@ -1,4 +1,5 @@
 import { DynamicModule, Module } from '@nestjs/common';
+import { ApiKey } from './api-keys/api-key.entity';
 import { ApiKeysModule } from './api-keys/api-keys.module';
 import { AuthModule } from './auth/auth.module';
 import { AuthzModule } from './authz/authz.module';
@@ -35,7 +36,7 @@ export class AppModule {
       imports: [
         ConfigModule.with(config),
         BackgroundModule.with(background),
-        DatabaseModule.with([User, SigningKey, OneTimeToken]),
+        DatabaseModule.with([User, SigningKey, OneTimeToken, ApiKey]),
         RedisModule,
         KmsModule,
         EventsModule,

@@ -61,12 +61,12 @@ export async function createApp(config: Config): Promise<NestFastifyApplication>
     origin: config.CORS_ALLOWED_ORIGINS,
     credentials: config.CORS_ALLOW_CREDENTIALS,
     methods: ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'],
+    // Not X-API-Key: a page in a browser must not hold the key of a service.
     allowedHeaders: [
       'Authorization',
       'Content-Type',
       'X-Request-ID',
       'X-Verification-Token',
-      'X-API-Key',
       'Idempotency-Key',
     ],
     exposedHeaders: ['X-Request-ID', 'Retry-After', 'WWW-Authenticate'],

@@ -18,6 +18,7 @@ export function logRequests(fastify: FastifyInstance, logger: Logger): void {
         ms: Math.round(reply.elapsedTime * 10) / 10,
         ip: clientAddress(request),
         user_id: (request as Partial<HttpRequest>).caller?.userId,
+        api_key_id: (request as Partial<HttpRequest>).caller?.apiKeyId,
       },
       'request',
     );

@@ -5,17 +5,21 @@
 import { BeforeApplicationShutdown, DynamicModule, Inject, Module } from '@nestjs/common';
 import { APP_FILTER, APP_GUARD, APP_PIPE } from '@nestjs/core';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { ApiKeysModule } from '../../api-keys/api-keys.module';
 import { AuthzModule } from '../../authz/authz.module';
 import { CONFIG, Config } from '../../config/config';
 import { Readiness } from '../../infra/health/readiness';
 import { SessionsModule } from '../../sessions/sessions.module';
 import { TokensModule } from '../../tokens/tokens.module';
+import { ApiKeyCallers } from './api-key-callers';
+import { ApiKeyStrategy } from './api-key.strategy';
 import { AuthenticateGuard } from './authenticate.guard';
 import { BearerCallers } from './bearer-callers';
 import { BearerStrategy } from './bearer.strategy';
 import { DevMailboxController } from './dev-mailbox.controller';
 import { HealthController } from './health.controller';
 import { MetricsController } from './metrics.controller';
+import { GooglePageController } from './pages/google-page.controller';
 import { PagesController } from './pages/pages.controller';
 import { PermissionGuard } from './permission.guard';
 import { ProblemFilter } from './problem.filter';
@@ -32,16 +36,19 @@ export class HttpModule implements BeforeApplicationShutdown {
     const hasMailbox = config.ENVIRONMENT === 'development' && !config.SMTP_HOST;
     return {
       module: HttpModule,
-      imports: [AuthzModule, TokensModule, SessionsModule],
+      imports: [AuthzModule, TokensModule, SessionsModule, ApiKeysModule],
       controllers: [
         HealthController,
         MetricsController,
         PagesController,
+        GooglePageController,
         ...(hasMailbox ? [DevMailboxController] : []),
       ],
       providers: [
         BearerStrategy,
         BearerCallers,
+        ApiKeyStrategy,
+        ApiKeyCallers,
         // In this order: who is it, and may they?
         { provide: APP_GUARD, useClass: AuthenticateGuard },
         { provide: APP_GUARD, useClass: PermissionGuard },

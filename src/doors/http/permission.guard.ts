@@ -24,11 +24,11 @@ export class PermissionGuard implements CanActivate {
     ]);
     if (permission === undefined) return true;
     const request = context.switchToHttp().getRequest<HttpRequest>();
-    const { userId, keyPermissions } = request.caller;
+    const { caller } = request;
+    const { userId } = caller;
     if (userId === undefined) throw notAuthenticated();
-    const held = [...(await this.decisions.permissionsOf(userId))];
-    const permissions = new Set(held.filter((name) => keyPermissions?.has(name) ?? true));
-    request.caller = { ...request.caller, permissions };
+    const permissions = await this.decisions.permissionsOfCaller({ ...caller, userId });
+    request.caller = { ...caller, permissions };
     requirePermission(request.caller, permission);
     return true;
   }

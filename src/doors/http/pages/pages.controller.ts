@@ -3,7 +3,8 @@ import { ApiExcludeController } from '@nestjs/swagger';
 import { CONFIG, Config } from '../../../config/config';
 import type { HttpReply } from '../../../infra/http/http-request';
 import { Public } from '../../../infra/http/public.decorator';
-import { Page, page } from './page';
+import { Page } from './html-page';
+import { page } from './page';
 
 /** What the links in mails open, until there is a web console. */
 @Public()

@@ -1,0 +1,115 @@
+import { Injectable } from '@nestjs/common';
+import { EntityManager } from 'typeorm';
+import { Authority } from '../authz/authority.service';
+import { Principal, Principals } from '../authz/principals.service';
+import { requirePermission } from '../authz/require-permission';
+import { IdentifiedCaller } from '../common/caller';
+import { Clock } from '../common/clock';
+import { conflict, notFound, validationFailed } from '../common/common.errors';
+import { newId } from '../common/ids';
+import { parseInstant } from '../common/is-instant.decorator';
+import { Events } from '../infra/events/events';
+import { apiKeyHash, apiKeyPrefix, newApiKey } from './api-key-format';
+import { apiKeyItem } from './api-key-item';
+import { ApiKey } from './api-key.entity';
+import { CreateApiKeyBody, CreatedApiKey } from './api-keys.dto';
+import { notAServiceAccount, tooManyApiKeys } from './api-keys.errors';
+
+/** Revoked and expired ones do not count. */
+const MOST_KEYS = 50;
+
+/** Makes keys for service accounts, and shows each once. */
+@Injectable()
+export class CreateApiKey {
+  constructor(
+    private readonly db: EntityManager,
+    private readonly clock: Clock,
+    private readonly events: Events,
+    private readonly principals: Principals,
+    private readonly authority: Authority,
+  ) {}
+
+  /**
+   * @throws permission_denied, not_found, escalation_refused, not_a_service_account, too_many_api_keys; conflict for an
+   * account that is suspended; validation_failed for a permission that the account lacks, or an end that is past
+   */
+  async run(caller: IdentifiedCaller, userId: string, body: CreateApiKeyBody): Promise<CreatedApiKey> {
+    requirePermission(caller, 'user:write');
+    const expiresAt = this.readEnd(body.expires_at);
+    const secret = newApiKey();
+    const key = await this.db.transaction(async (tx) => {
+      // It locks the account's row: whoever suspends or deletes it, or makes a key too, waits. And whoever passes holds
+      // all that the key can be given.
+      await this.authority.requireOver(caller, userId, tx);
+      await this.requireReady(tx, userId, body.permissions);
+      return this.write(tx, caller, secret, { ...body, userId, expiresAt });
+    });
+    return { api_key: secret, key: apiKeyItem(key) };
+  }
+
+  private readEnd(text: string | null | undefined): Date | null {
+    if (text == null) return null;
+    const end = parseInstant(text);
+    if (!end || end.getTime() <= this.clock.now()) throw refused('expires_at', 'must be in the future');
+    return end;
+  }
+
+  private async requireReady(tx: EntityManager, userId: string, permissions: string[]): Promise<void> {
+    const owner = await this.principals.load(userId, tx);
+    if (!owner) throw notFound();
+    if (owner.kind !== 'service') throw notAServiceAccount();
+    if (owner.status !== 'active') throw conflict({ message: 'The account is not active.' });
+    requireHeld(owner, permissions);
+    const [{ count }] = await tx.query<[{ count: number }]>(
+      `SELECT count(*)::int AS count FROM api_keys
+       WHERE user_id = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2)`,
+      [userId, this.clock.date()],
+    );
+    if (count >= MOST_KEYS) throw tooManyApiKeys();
+  }
+
+  private async write(
+    tx: EntityManager,
+    caller: IdentifiedCaller,
+    secret: string,
+    { userId, name, permissions, expiresAt }: Pick<ApiKey, 'userId' | 'name' | 'permissions' | 'expiresAt'>,
+  ): Promise<ApiKey> {
+    const key: ApiKey = {
+      id: newId(),
+      userId,
+      name,
+      prefix: apiKeyPrefix(secret),
+      keyHash: apiKeyHash(secret),
+      permissions: [...permissions].sort(),
+      createdBy: `user:${caller.userId}`,
+      createdAt: this.clock.date(),
+      expiresAt,
+      lastUsedAt: null,
+      revokedAt: null,
+    };
+    await tx.insert(ApiKey, key);
+    await this.events.record(tx, caller, {
+      type: 'api_key.created',
+      subject: `user:${userId}`,
+      resource: `api_key:${key.id}`,
+      data: {
+        api_key_id: key.id,
+        name,
+        permissions: key.permissions,
+        expires_at: expiresAt?.toISOString() ?? null,
+      },
+    });
+    return key;
+  }
+}
+
+/** A key would never have more than its owner, but it would look as if it had. */
+function requireHeld(owner: Principal, permissions: string[]): void {
+  const lacking = permissions.filter((permission) => !owner.permissions.includes(permission));
+  if (lacking.length > 0) {
+    throw refused('permissions', `the account does not hold ${lacking.join(', ')}`);
+  }
+}
+
+const refused = (field: string, message: string): Error =>
+  validationFailed({ fields: [{ field, message: `${field}: ${message}` }] });
