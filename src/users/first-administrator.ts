@@ -1,7 +1,7 @@
 import { INestApplicationContext } from '@nestjs/common';
 import { readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { EntityManager } from 'typeorm';
+import { EntityManager, IsNull } from 'typeorm';
 import { CONFIG, Config } from '../config/config';
 import { User } from '../identities/user.entity';
 import { CreateAdministrator } from './create-administrator.service';
@@ -25,7 +25,7 @@ export async function ensureFirstAdministrator(
   const file = join(dirname(app.get<Config>(CONFIG).LOCAL_KMS_KEY_PATH), 'administrator.json');
   const [existing] = await db.query<{ email: string }[]>(
     `SELECT email FROM users JOIN user_roles ON user_id = id
-     WHERE role = 'admin' AND deleted_at IS NULL ORDER BY created_at LIMIT 1`,
+     WHERE role = 'admin' AND kind = 'person' AND deleted_at IS NULL ORDER BY created_at LIMIT 1`,
   );
   if (existing) return (await stillInitial(db, file)) ?? { email: existing.email };
 
@@ -46,7 +46,7 @@ async function stillInitial(
 ): Promise<{ email: string; password: string } | null> {
   try {
     const { userId, email, password } = JSON.parse(await readFile(file, 'utf8')) as FirstAdministrator;
-    const user = await db.findOneBy(User, { id: userId });
+    const user = await db.findOneBy(User, { id: userId, deletedAt: IsNull() });
     const untouched = user?.passwordChangedAt?.getTime() === user?.createdAt.getTime();
     return user && untouched ? { email, password } : null;
   } catch {

@@ -17,7 +17,7 @@ export class Profile {
   @ApiProperty({ example: '0192f0a4-5c1e-7cc2-b4d5-7f3d7f1e9f10', format: 'uuid' })
   user_id!: string;
 
-  @ApiProperty({ example: 'asha@example.com', format: 'email', nullable: true, type: String })
+  @ApiProperty({ example: 'asha@example.com', format: 'idn-email', nullable: true, type: String })
   email!: string | null;
 
   @ApiProperty({ example: true })

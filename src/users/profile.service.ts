@@ -1,12 +1,11 @@
 import { Injectable } from '@nestjs/common';
-import { EntityManager, IsNull } from 'typeorm';
-import { AuthenticatedCaller } from '../common/caller';
-import { Clock } from '../common/clock';
+import { EntityManager } from 'typeorm';
+import { AuthenticatedCaller, IdentifiedCaller } from '../common/caller';
 import { notAuthenticated, notFound } from '../common/common.errors';
 import { Principals } from '../authz/principals.service';
 import { Identities } from '../identities/identities.service';
-import { User } from '../identities/user.entity';
-import { Events } from '../infra/events/events';
+import { ProfileChanges } from './profile-changes';
+import { profileOf } from './profile-view';
 import { Profile, PublicProfile, UpdateProfileBody } from './profile.dto';
 
 /** People see and change their own profile, and see a little of others'. */
@@ -14,41 +13,23 @@ import { Profile, PublicProfile, UpdateProfileBody } from './profile.dto';
 export class Profiles {
   constructor(
     private readonly db: EntityManager,
-    private readonly clock: Clock,
     private readonly identities: Identities,
     private readonly principals: Principals,
-    private readonly events: Events,
+    private readonly changes: ProfileChanges,
   ) {}
 
   /** @throws not_authenticated when the account is gone. */
-  async mine({ userId }: AuthenticatedCaller): Promise<Profile> {
+  async mine({ userId, keyPermissions }: IdentifiedCaller): Promise<Profile> {
     const principal = await this.principals.load(userId);
     if (!principal) throw notAuthenticated();
-    return {
-      user_id: principal.userId,
-      email: principal.email,
-      email_verified: principal.emailVerified,
-      name: principal.name,
-      phone: principal.phone,
-      timezone: principal.timezone,
-      locale: principal.locale,
-      avatar_url: principal.avatarUrl,
-      status: principal.status,
-      mfa_enabled: principal.mfaEnabled,
-      oauth_providers: principal.oauthProviders,
-      roles: principal.roles,
-      permissions: principal.permissions,
-      trading_accounts: [],
-      created_at: principal.createdAt.toISOString(),
-      last_login_at: principal.lastLoginAt?.toISOString() ?? null,
-    };
+    const permissions = principal.permissions.filter((name) => keyPermissions?.has(name) ?? true);
+    return profileOf({ ...principal, permissions });
   }
 
-  /** Changes what is given; the event names the fields, not their values. */
+  /** @throws not_authenticated when the account is gone. */
   async update(caller: AuthenticatedCaller, body: UpdateProfileBody): Promise<Profile> {
-    const { avatar_url: avatarUrl, ...rest } = body;
-    const changes = Object.entries({ ...rest, avatarUrl }).filter(([, value]) => value !== undefined);
-    if (changes.length > 0) await this.write(caller, Object.fromEntries(changes));
+    const isThere = await this.db.transaction((tx) => this.changes.write(tx, caller, caller.userId, body));
+    if (!isThere) throw notAuthenticated();
     return this.mine(caller);
   }
 
@@ -62,18 +43,5 @@ export class Profiles {
       avatar_url: user.avatarUrl,
       created_at: user.createdAt.toISOString(),
     };
-  }
-
-  private async write(caller: AuthenticatedCaller, changes: Partial<User>): Promise<void> {
-    await this.db.transaction(async (tx) => {
-      const where = { id: caller.userId, deletedAt: IsNull() };
-      const { affected } = await tx.update(User, where, { ...changes, updatedAt: this.clock.date() });
-      if (affected !== 1) throw notAuthenticated();
-      await this.events.record(tx, caller, {
-        type: 'user.updated',
-        subject: `user:${caller.userId}`,
-        data: { fields: Object.keys(changes).map((field) => (field === 'avatarUrl' ? 'avatar_url' : field)) },
-      });
-    });
   }
 }

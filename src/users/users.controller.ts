@@ -1,22 +1,38 @@
-import { Body, Controller, Get, Patch } from '@nestjs/common';
-import { ApiTags } from '@nestjs/swagger';
-import type { AuthenticatedCaller } from '../common/caller';
-import { notFound } from '../common/common.errors';
+import { Body, Controller, Delete, Get, Headers, Patch, Res } from '@nestjs/common';
+import { ApiHeader, ApiTags } from '@nestjs/swagger';
+import { RefreshCookie } from '../auth/refresh-cookie';
+import { lastAdministrator } from '../authz/authz.errors';
+import type { AuthenticatedCaller, IdentifiedCaller } from '../common/caller';
+import { notFound, rateLimited } from '../common/common.errors';
 import { bodyErrors } from '../infra/http/body-errors';
 import { CallerParam } from '../infra/http/caller.decorator';
+import type { HttpReply } from '../infra/http/http-request';
 import { IdParam } from '../infra/http/id-param.decorator';
 import { Operation } from '../infra/http/operation.decorator';
+import { verificationRequired } from '../mfa/mfa.errors';
+import { hashingBusy, invalidCurrentPassword } from '../passwords/passwords.errors';
+import { DeleteAccountBody, DeleteAccountReply } from './delete-account.dto';
+import { DeleteAccount } from './delete-account.service';
 import { Profile, PublicProfile, UpdateProfileBody } from './profile.dto';
 import { Profiles } from './profile.service';
 
 @ApiTags('Users')
 @Controller('v1/users')
 export class UsersController {
-  constructor(private readonly profiles: Profiles) {}
+  constructor(
+    private readonly profiles: Profiles,
+    private readonly deleteAccount: DeleteAccount,
+    private readonly cookie: RefreshCookie,
+  ) {}
 
   @Get('me')
-  @Operation({ summary: 'Your profile', reply: Profile })
-  async me(@CallerParam() caller: AuthenticatedCaller): Promise<Profile> {
+  @Operation({
+    summary: 'Your profile',
+    description: 'With an API key: the account it stands for, with the permissions that the key allows.',
+    reply: Profile,
+    apiKeys: true,
+  })
+  async me(@CallerParam() caller: IdentifiedCaller): Promise<Profile> {
     return this.profiles.mine(caller);
   }
 
@@ -32,6 +48,37 @@ export class UsersController {
     @Body() body: UpdateProfileBody,
   ): Promise<Profile> {
     return this.profiles.update(caller, body);
+  }
+
+  @Delete('me')
+  @ApiHeader({
+    name: 'X-Verification-Token',
+    required: false,
+    description: 'From POST /v1/mfa/totp/verify, where you have a second factor',
+  })
+  @Operation({
+    summary: 'Delete your account',
+    description:
+      'Asks for proof of presence: `password`, with a second factor `X-Verification-Token`, with neither a sign-in younger than 5 minutes. In force at once, and the address is free; personal data is erased after 30 days.',
+    reply: DeleteAccountReply,
+    errors: [
+      ...bodyErrors,
+      verificationRequired,
+      invalidCurrentPassword,
+      lastAdministrator,
+      rateLimited,
+      hashingBusy,
+    ],
+  })
+  async delete(
+    @CallerParam() caller: AuthenticatedCaller,
+    @Body() { password }: DeleteAccountBody,
+    @Headers('x-verification-token') verificationToken: string | undefined,
+    @Res({ passthrough: true }) reply: HttpReply,
+  ): Promise<DeleteAccountReply> {
+    const answer = await this.deleteAccount.own(caller, { password, verificationToken });
+    this.cookie.clear(reply);
+    return answer;
   }
 
   @Get('profile/:user_id')

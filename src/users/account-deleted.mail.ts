@@ -1,0 +1,19 @@
+import { defineAccountMail } from '../identities/account-mail';
+
+/** Tells the owner that the account is gone: the last mail it gets. */
+export const accountDeletedMail = defineAccountMail({
+  kind: 'account_deleted',
+  evenDeleted: true,
+  texts: {
+    en: {
+      lang: 'en',
+      subject: 'Your account was deleted',
+      write: () => ({
+        paragraphs: [
+          'Your account was deleted just now. Nobody can sign in to it any more; what we know about you will be erased in 30 days.',
+          'If it was not you who asked for this, tell us before then.',
+        ],
+      }),
+    },
+  },
+});
