@@ -111,6 +111,13 @@ describe('The architecture', () => {
     expect(guilty.map(([file]) => file)).toEqual([]);
   });
 
+  it('has no two bodies or replies of one name: in the OpenAPI document one would replace the other', () => {
+    const names = production
+      .filter(([, { text }]) => text.includes('@ApiProperty'))
+      .flatMap(([, { text }]) => [...text.matchAll(/^(?:export )?class (\w+)/gm)].map(([, name]) => name));
+    expect(names.filter((name, index) => names.indexOf(name) !== index)).toEqual([]);
+  });
+
   it('has no vague names, barrels or forward references', () => {
     expect(
       [...sources.keys()].filter((file) => /(^|\/)(index|utils?|helpers?|.*manager)\.ts$/.test(file)),

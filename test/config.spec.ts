@@ -180,8 +180,21 @@ describe('loadConfig', () => {
     ['TRUSTED_PROXIES', 'proxy.local'],
     ['CORS_ALLOWED_ORIGINS', '*'],
     ['CORS_ALLOWED_ORIGINS', 'https://app.example.org/path'],
+    ['GOOGLE_OAUTH_ISSUER', 'accounts.google.com'],
+    ['GOOGLE_OAUTH_ISSUER', 'ftp://accounts.google.com'],
+    ['GOOGLE_OAUTH_ISSUER', 'https://accounts.google.com?x=1'],
+    ['GOOGLE_OAUTH_REDIRECT_URI', '/signed-in'],
+    ['GOOGLE_OAUTH_REDIRECT_URI', 'https://app.example.org'],
+    ['GOOGLE_OAUTH_REDIRECT_URI', 'https://app.example.org/#/signed-in'],
+    ['GOOGLE_OAUTH_REDIRECT_URIS', 'https://app.example.org/a,https://app.example.org/b?c=d'],
   ])('refuses %s=%s by its name', (name, value) => {
     expect(problemsOf({ [name]: value })).toEqual([expect.stringMatching(new RegExp(`^${name}: `))]);
+  });
+
+  it('asks for both halves of what Google knows us by', () => {
+    for (const name of ['GOOGLE_OAUTH_CLIENT_ID', 'GOOGLE_OAUTH_CLIENT_SECRET']) {
+      expect(names(problemsOf({ [name]: 'x' }))).toEqual(['GOOGLE_OAUTH_CLIENT_SECRET']);
+    }
   });
 
   it('names every wrong value at once', () => {
@@ -248,6 +261,19 @@ describe.each(['production', 'staging'])('loadConfig in %s', (ENVIRONMENT) => {
     ['LOCAL_KMS_KEY_PATH', '/nowhere/master.key'],
   ])('refuses %s=%s alone', (name, value) => {
     expect(names(problemsOf({ ...good, [name]: value }))).toEqual([name]);
+  });
+
+  it('refuses Google sign-in over plain http', () => {
+    const client = { GOOGLE_OAUTH_CLIENT_ID: 'x', GOOGLE_OAUTH_CLIENT_SECRET: 'x' };
+    const app = { GOOGLE_OAUTH_REDIRECT_URI: 'https://app.example.org/signed-in' };
+    expect(problemsOf({ ...good, ...client, ...app })).toEqual([]);
+    expect(names(problemsOf({ ...good, ...client }))).toEqual(['GOOGLE_OAUTH_REDIRECT_URI']);
+    const more = { GOOGLE_OAUTH_REDIRECT_URIS: 'http://app.example.org/' };
+    expect(names(problemsOf({ ...good, ...client, ...app, ...more }))).toEqual([
+      'GOOGLE_OAUTH_REDIRECT_URIS',
+    ]);
+    const issuer = { GOOGLE_OAUTH_ISSUER: 'http://accounts.google.com' };
+    expect(names(problemsOf({ ...good, ...issuer }))).toEqual(['GOOGLE_OAUTH_ISSUER']);
   });
 
   it('refuses a key that it made itself, that is none, or that others can read', () => {

@@ -1,9 +1,11 @@
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { Client } from 'pg';
+import type { QueryRunner } from 'typeorm';
 import { migrations } from '../migrations';
 import { Config, loadConfig } from '../src/config/config';
 import { migrate, pendingMigrations, undoLastMigration } from '../src/infra/database/migrate';
 import { createTestDatabase, TestDatabase } from './support/database';
+import { fillAsPreviousRelease, RELEASED, rowsOf, tablesOf } from './support/previous-release';
 
 const names = migrations.map((migration) => migration.name);
 
@@ -92,6 +94,82 @@ describe('migrations', () => {
     expect(await partitions()).toBe(13);
     await ask(`SELECT ensure_event_partitions((now() + interval '11 months')::date, 3)`);
     expect(await partitions()).toBe(15);
+  });
+
+  describe('from the previous release', () => {
+    /** Name of each released step, and SHA-256 of its statements. A database of somebody's has run them as they were. */
+    const RELEASED_STEPS = {
+      Accounts1700000000001: 'c67aac0c0e0bc8c1ea5dea8adbd88c7d3187c3dc2b04775409fbec7ac0ee6e44',
+      Roles1700000000002: '8ad15e4b1e7f16c5920823cf0e99884bc8a5931d69aaf4e09f14cf7741aacd93',
+      SigningKeys1700000000003: '2888ef1ba1e23a49aac6bfe243d3f5d5ac844893059e4c4377767371180309fc',
+      Events1700000000004: '7f997a5fc4f4838c11e7416004b43f312125876bfbbc89730c188fdecf333746',
+      MailOutbox1700000000005: '25da33a07c583d48c3e7e4b7e952814c6643742be2e826c42125c0853ae81c7b',
+    };
+
+    it('never change a step that was released, nor the order of steps', async () => {
+      const steps = await Promise.all(
+        migrations.slice(0, RELEASED).map(async (step) => {
+          const statements: string[] = [];
+          const recorder = {
+            query: (sql: string) => Promise.resolve(void statements.push(sql)),
+          } as unknown as QueryRunner;
+          await new step().up(recorder);
+          await new step().down(recorder);
+          return [step.name, createHash('sha256').update(statements.join(';')).digest('hex')];
+        }),
+      );
+      expect(Object.fromEntries(steps)).toEqual(RELEASED_STEPS);
+      expect(steps.map(([name]) => name)).toEqual(Object.keys(RELEASED_STEPS));
+      const times = names.map((name) => Number(/\d{13}$/.exec(name)?.[0]));
+      expect(times).toEqual([...times].sort((a, b) => a - b));
+      expect(new Set(times).size).toBe(names.length);
+    });
+
+    it('lose and change no row on the way up, nor on the way back', async () => {
+      await migrate(config, migrations.slice(0, RELEASED));
+      const db = new Client({ connectionString: config.DATABASE_URL });
+      await db.connect();
+      try {
+        await fillAsPreviousRelease(db);
+        const tables = await tablesOf(db);
+        const before = await rowsOf(db, tables);
+        for (const [table, rows] of Object.entries(before))
+          expect([table, rows.length > 0]).toEqual([table, true]);
+
+        expect(await migrate(config, migrations)).toEqual(names.slice(RELEASED));
+        const after = await rowsOf(db, tables);
+        // Steps may add roles and permissions of their own.
+        for (const [table, rows] of Object.entries(after)) {
+          if (/^(roles|permissions|role_permissions)$/.test(table))
+            expect(rows).toEqual(expect.arrayContaining(before[table]!));
+          else expect([table, rows]).toEqual([table, before[table]]);
+        }
+        const { rows: defaults } = await db.query(`SELECT DISTINCT kind, mfa_enabled, purged_at FROM users`);
+        expect(defaults).toEqual([{ kind: 'person', mfa_enabled: false, purged_at: null }]);
+        const { rows: next } = await db.query(
+          `INSERT INTO event_outbox (event_id, "timestamp") VALUES (gen_random_uuid(), now())
+           RETURNING sequence > (SELECT max(sequence) FROM event_outbox) AS later`,
+        );
+        expect(next).toEqual([{ later: true }]);
+        await db.query('DELETE FROM event_outbox WHERE sequence = (SELECT max(sequence) FROM event_outbox)');
+
+        // What only the new release knows goes, and takes nothing with it.
+        await db.query(
+          `WITH service AS (
+             INSERT INTO users (id, kind, email, name, timezone, locale, status, created_at, updated_at)
+             VALUES (gen_random_uuid(), 'service', NULL, 'Robot', 'UTC', 'en-US', 'active', now(), now()) RETURNING id
+           )
+           INSERT INTO user_roles (user_id, role) SELECT id, 'viewer' FROM service`,
+        );
+        for (const name of names.slice(RELEASED).reverse()) {
+          expect(await undoLastMigration(config, migrations)).toBe(name);
+        }
+        expect(await tablesOf(db)).toEqual(tables);
+        expect(await rowsOf(db, tables)).toEqual(before);
+      } finally {
+        await db.end();
+      }
+    });
   });
 
   /** Everything that migrations make, one line each. */

@@ -348,6 +348,17 @@ describe('the session store', () => {
     expect(await rotate(goes, 1, 3)).toEqual({ kind: 'missing' });
   });
 
+  it('notes that a session has proved the second factor, and changes nothing else', async () => {
+    const user = newId();
+    const [session, other] = [await opened(user), await opened(user)];
+    await store.proveSecondFactor(user, session.id);
+    await store.proveSecondFactor(user, newId());
+    const after = await store.list(user);
+    expect(after).toHaveLength(2);
+    expect(after).toEqual(expect.arrayContaining([{ ...session, mfa: true }, other]));
+    expect(await store.rotate(user, session.id, 1, 1)).toMatchObject({ kind: 'rotated', mfa: true });
+  });
+
   it("touches nobody else's sessions, not even those of the same id", async () => {
     const mine = await opened(newId());
     const theirs = await opened(newId(), { id: mine.id, mfa: true });

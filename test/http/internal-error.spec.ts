@@ -1,6 +1,7 @@
 import request from 'supertest';
 import { startService, TestService } from '../support/app';
 import { newPerson } from '../support/people';
+import { noteReply } from '../support/seen-replies';
 
 describe('a mistake of ours', () => {
   let service: TestService;
@@ -33,6 +34,7 @@ describe('a mistake of ours', () => {
       request_id: headers['x-request-id'],
     });
     expect(text).not.toMatch(/inner details|events|trigger|stack/i);
+    noteReply('POST /v1/auth/register', status, body.code);
     const [{ users, mails }] = await service.db.query(
       `SELECT (SELECT count(*)::int FROM users) AS users, (SELECT count(*)::int FROM mail_outbox) AS mails`,
     );

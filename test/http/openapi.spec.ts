@@ -15,6 +15,8 @@ interface Schema {
   properties?: Record<string, Schema>;
 }
 
+type Method = 'get' | 'post' | 'put' | 'patch' | 'delete';
+
 interface Operation {
   name: string;
   summary?: string;
@@ -80,14 +82,26 @@ describe('The OpenAPI document', () => {
 
   it('asks for a bearer token where, and only where, the service does', async () => {
     for (const { name, security, responses } of operations) {
-      const [method, path] = name.split(' ') as ['get' | 'post' | 'patch' | 'delete', string];
+      const [method, path] = name.split(' ') as [Method, string];
       const { body } = await request(service.url)[method](path);
       expect([name, body.code === 'not_authenticated']).toEqual([name, security !== undefined]);
       expect([name, '401' in responses || !security]).toEqual([name, true]);
     }
     expect(committed.components!.securitySchemes).toEqual({
       bearer: expect.objectContaining({ type: 'http', scheme: 'bearer' }),
+      api_key: expect.objectContaining({ type: 'apiKey', in: 'header', name: 'X-API-Key' }),
     });
+  });
+
+  it('names the API key where, and only where, the service takes one', async () => {
+    for (const { name, security, responses } of operations.filter((operation) => operation.security)) {
+      const [method, path] = name.split(' ') as [Method, string];
+      const { body } = await request(service.url)[method](path).set('X-API-Key', 'us_live_of_nobody');
+      const takesKeys = security!.some((scheme) => 'api_key' in scheme);
+      expect([name, body.code]).toEqual([name, takesKeys ? 'invalid_api_key' : 'session_required']);
+      const refusals = responses[takesKeys ? '401' : '403']!.content!['application/problem+json']!.examples;
+      expect(refusals).toHaveProperty(body.code);
+    }
   });
 
   it('gives every operation a name of its own', () => {

@@ -114,6 +114,7 @@ describe('the own profile', () => {
       email_verified: true,
       emailVerifiedAt: '2026-01-01T00:00:00Z',
       status: 'active',
+      kind: 'service',
       roles: ['admin'],
       permissions: ['user:write'],
       mfa_enabled: true,

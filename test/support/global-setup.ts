@@ -1,7 +1,8 @@
 import { Redis } from 'ioredis';
 import { FREE_REDIS_DATABASES, SHARED_SERVERS } from './database';
+import { beginNotes } from './seen-replies';
 import { OwnServers, startOwnServers } from './servers';
-import { deleteLeftovers } from './test-folder';
+import { deleteLeftovers, makeTestFolder } from './test-folder';
 
 declare global {
   var sharedServers: OwnServers | undefined;
@@ -15,6 +16,7 @@ export default async function globalSetup(): Promise<void> {
   // Ending by `exit` stops the servers too; a signal alone would leave them to the next run.
   for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => process.exit(1));
 
+  beginNotes(makeTestFolder());
   const redis = new Redis(servers.redisUrl);
   await redis.sadd(FREE_REDIS_DATABASES, ...Array.from({ length: 63 }, (_, i) => i + 1));
   redis.disconnect();

@@ -1,0 +1,90 @@
+import type { Client } from 'pg';
+
+/** How many steps the previous release had. */
+export const RELEASED = 5;
+
+const ID = (number: number): string => `01890000-0000-7000-8000-${String(number).padStart(12, '0')}`;
+
+/** Rows of every kind that the previous release wrote, in every table it had. The database is at its last step. */
+export async function fillAsPreviousRelease(db: Client): Promise<void> {
+  await db.query(`
+    INSERT INTO users (id, email, email_verified_at, name, phone, timezone, locale, avatar_url, status,
+                       password_hash, password_changed_at, session_epoch, created_at, updated_at, last_login_at, deleted_at)
+    VALUES
+      ('${ID(1)}', 'asha@example.org', '2025-01-02T03:04:05.678Z', 'Asha Rao', '+919876543210', 'Asia/Kolkata', 'en-IN',
+       'https://example.org/asha.png', 'active', '$2b$12$abcdefghijklmnopqrstuuJ8E1tGmJX9pZ3cV8f5w6y7z8A9B0C1D2', '2025-01-02T03:04:05Z', 3,
+       '2025-01-01T00:00:00Z', '2025-02-01T00:00:00Z', '2025-03-01T00:00:00Z', NULL),
+      ('${ID(2)}', 'ravi@example.org', NULL, 'Ravi', NULL, 'UTC', 'en-US', NULL, 'pending_verification',
+       '$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHQ$aGFzaGhhc2hoYXNo', '2025-01-02T03:04:05Z', 0,
+       '2025-01-01T00:00:00Z', '2025-01-01T00:00:00Z', NULL, NULL),
+      ('${ID(3)}', 'nobody@example.org', '2025-01-02T00:00:00Z', 'ಆಶಾ ✓', NULL, 'UTC', 'en-US', NULL, 'suspended',
+       NULL, NULL, 7, '2025-01-01T00:00:00Z', '2025-01-01T00:00:00Z', NULL, NULL),
+      ('${ID(4)}', 'asha@example.org', '2024-01-02T00:00:00Z', 'Asha before', NULL, 'UTC', 'en-US', NULL, 'deleted',
+       NULL, NULL, 1, '2024-01-01T00:00:00Z', '2024-06-01T00:00:00Z', NULL, '2024-06-01T00:00:00Z'),
+      ('${ID(5)}', 'asha@example.org', NULL, 'Asha long before', NULL, 'UTC', 'en-US', NULL, 'deleted',
+       NULL, NULL, 1, '2023-01-01T00:00:00Z', '2023-06-01T00:00:00Z', NULL, '2023-06-01T00:00:00Z'),
+      ('${ID(6)}', 'idle@example.org', '2025-01-02T00:00:00Z', 'Idle', NULL, 'UTC', 'en-US', NULL, 'deactivated',
+       NULL, NULL, 0, '2025-01-01T00:00:00Z', '2025-01-01T00:00:00Z', NULL, NULL)`);
+  await db.query(`
+    INSERT INTO user_roles (user_id, role, granted_at) VALUES
+      ('${ID(1)}', 'admin', '2025-01-01T00:00:00Z'), ('${ID(1)}', 'trader', '2025-01-01T00:00:00Z'),
+      ('${ID(2)}', 'trader', '2025-01-01T00:00:00Z'), ('${ID(4)}', 'trader', '2024-01-01T00:00:00Z')`);
+  await db.query(`
+    INSERT INTO known_devices (user_id, device_hash, first_seen_at, last_seen_at) VALUES
+      ('${ID(1)}', sha256('laptop'), '2025-01-01T00:00:00Z', '2025-03-01T00:00:00Z'),
+      ('${ID(1)}', sha256('phone'), '2025-02-01T00:00:00Z', '2025-02-01T00:00:00Z')`);
+  await db.query(`
+    INSERT INTO one_time_tokens (id, user_id, purpose, email, created_at, expires_at, used_at) VALUES
+      ('${ID(11)}', '${ID(2)}', 'email_verification', 'ravi@example.org', now(), now() + interval '1 day', NULL),
+      ('${ID(12)}', '${ID(1)}', 'password_reset', 'asha@example.org', '2025-02-01T00:00:00Z', '2025-02-01T00:30:00Z', '2025-02-01T00:10:00Z')`);
+  await db.query(`
+    INSERT INTO events (event_id, event_type, "timestamp", source, priority, subject, actor, resource, data, metadata)
+    SELECT id::uuid, type, at, 'user_service', priority, 'user:${ID(1)}', actor, NULL, data::jsonb,
+           '{"request_id": "r-1", "ip": "192.0.2.1", "user_agent": null}'
+    FROM (VALUES
+      ('${ID(21)}', 'user.registered', '2025-01-01T00:00:00Z'::timestamptz, 'normal', 'anonymous', '{"method": "password"}'),
+      ('${ID(22)}', 'session.revoked', now(), 'normal', 'user:${ID(1)}', '{"reason": "logout", "session_ids": ["${ID(99)}"]}'),
+      ('${ID(23)}', 'login.failed', now() + interval '3 months', 'low', 'anonymous', '{"reason": "wrong_password"}')
+    ) AS event (id, type, at, priority, actor, data)`);
+  await db.query(
+    `INSERT INTO event_outbox (event_id, "timestamp") SELECT event_id, "timestamp" FROM events ORDER BY event_id`,
+  );
+  await db.query(`UPDATE event_relay SET term = 42`);
+  await db.query(`
+    INSERT INTO mail_outbox (id, kind, payload, attempts, created_at, due_at, last_error, failed_at) VALUES
+      ('${ID(31)}', 'email_verification', '{"token_id": "${ID(11)}"}', 0, now(), now(), NULL, NULL),
+      ('${ID(32)}', 'password_changed', '{"user_id": "${ID(1)}"}', 9, '2025-01-01T00:00:00Z', now(), 'refused', '2025-01-03T00:00:00Z')`);
+  await db.query(`
+    INSERT INTO signing_keys (kid, use, alg, public_jwk, wrapped_secret, created_at, activates_at, revoked_at) VALUES
+      ('key-1', 'access', 'RS256', '{"kty": "RSA", "n": "AQAB", "e": "AQAB"}', '\\x0001ff', '2025-01-01T00:00:00Z', '2025-01-01T00:10:00Z', NULL),
+      ('key-2', 'opaque', 'HS256', NULL, '\\xdeadbeef', '2025-01-01T00:00:00Z', '2025-01-01T00:00:00Z', '2025-02-01T00:00:00Z')`);
+}
+
+/** Every row of these tables, as text; only of these columns, so that later ones do not count. */
+export async function rowsOf(
+  db: Client,
+  tables: ReadonlyMap<string, readonly string[]>,
+): Promise<Record<string, string[]>> {
+  const rows: Record<string, string[]> = {};
+  for (const [table, columns] of tables) {
+    const list = columns.map((column) => `"${column}"`).join(', ');
+    // tableoid: the partition that a row lies in.
+    const result = await db.query<{ line: string }>(
+      `SELECT row(tableoid::regclass, ${list})::text AS line FROM "${table}" ORDER BY 1`,
+    );
+    rows[table] = result.rows.map(({ line }) => line);
+  }
+  return rows;
+}
+
+/** The tables there are, partitions left out, with their columns. */
+export async function tablesOf(db: Client): Promise<Map<string, string[]>> {
+  const { rows } = await db.query<{ name: string; columns: string[] }>(`
+    SELECT relname AS name,
+      (SELECT array_agg(attname::text ORDER BY attnum) FROM pg_attribute
+       WHERE attrelid = pg_class.oid AND attnum > 0 AND NOT attisdropped) AS columns
+    FROM pg_class
+    WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition
+      AND relname <> 'migrations'`);
+  return new Map(rows.map(({ name, columns }) => [name, columns]));
+}
