@@ -16,7 +16,7 @@ export class Grants1700000000007 implements MigrationInterface {
       )`);
     // For "who has this role", newest account first.
     await db.query(`DROP INDEX user_roles_role`);
-    await db.query(`CREATE INDEX user_roles_role ON user_roles (role, user_id DESC)`);
+    await db.query(`CREATE INDEX user_roles_role ON user_roles (role, user_id)`);
   }
 
   async down(db: QueryRunner): Promise<void> {

@@ -59,6 +59,21 @@ describe('the cache of permissions', () => {
     expect(await get('b')).toEqual(miss('b'));
   });
 
+  it('keeps nothing of nobody, and a reader of then fills nothing later', async () => {
+    const nobody = () => cache.get(user, () => Promise.resolve(null));
+    expect(await nobody()).toEqual({ data: null, cached: false });
+    expect(await service.redis.exists(key())).toBe(0);
+    const late = await slowReader();
+    await nobody();
+    expect(await late.finish('old')).toEqual(miss('old'));
+    expect(await get('new')).toEqual(miss('new'));
+    expect(await nobody()).toEqual(hit('new'));
+    await change(async () => {
+      await nobody();
+      expect(await fences()).toHaveLength(1);
+    });
+  });
+
   it('keeps users apart', async () => {
     await get('a');
     expect(await cache.get(randomUUID(), () => Promise.resolve('b'))).toEqual(miss('b'));

@@ -348,14 +348,13 @@ describe('the session store', () => {
     expect(await rotate(goes, 1, 3)).toEqual({ kind: 'missing' });
   });
 
-  it('notes that a session has proved the second factor, and changes nothing else', async () => {
+  it('notes of the sessions that stay that they have proved the second factor, where told so', async () => {
     const user = newId();
     const [session, other] = [await opened(user), await opened(user)];
-    await store.proveSecondFactor(user, session.id);
-    await store.proveSecondFactor(user, newId());
-    const after = await store.list(user);
-    expect(after).toHaveLength(2);
-    expect(after).toEqual(expect.arrayContaining([{ ...session, mfa: true }, other]));
+    await store.revokeBefore(user, 2, [session.id, other.id]);
+    expect((await store.list(user)).map(({ mfa }) => mfa)).toEqual([false, false]);
+    await store.revokeBefore(user, 3, [session.id], 'mfa_enabled');
+    expect(await store.list(user)).toEqual([{ ...session, epoch: 3, mfa: true }]);
     expect(await store.rotate(user, session.id, 1, 1)).toMatchObject({ kind: 'rotated', mfa: true });
   });
 

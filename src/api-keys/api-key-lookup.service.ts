@@ -13,6 +13,15 @@ export interface KnownApiKey {
   userId: string;
   /** The most that it allows, whatever its owner holds. */
   permissions: ReadonlySet<string>;
+  /** Null: it lasts until it is revoked. */
+  expiresAt: Date | null;
+}
+
+interface Row {
+  id: string;
+  user_id: string;
+  permissions: string[];
+  expires_at: Date | null;
 }
 
 /**
@@ -36,14 +45,17 @@ export class ApiKeyLookup {
     apiKeyRequests.inc({ result: key ? 'accepted' : 'refused' });
     if (!key) throw invalidApiKey();
     this.usage.note(key.id);
-    return { id: key.id, userId: key.user_id, permissions: new Set(key.permissions) };
+    return {
+      id: key.id,
+      userId: key.user_id,
+      permissions: new Set(key.permissions),
+      expiresAt: key.expires_at,
+    };
   }
 
-  private async load(
-    text: string,
-  ): Promise<{ id: string; user_id: string; permissions: string[] } | undefined> {
-    const [key] = await this.db.query<{ id: string; user_id: string; permissions: string[] }[]>(
-      `SELECT api_keys.id, user_id, permissions
+  private async load(text: string): Promise<Row | undefined> {
+    const [key] = await this.db.query<Row[]>(
+      `SELECT api_keys.id, user_id, permissions, expires_at
        FROM api_keys JOIN users ON users.id = user_id
        WHERE key_hash = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2)
          AND kind = 'service' AND status = 'active' AND deleted_at IS NULL`,

@@ -1,7 +1,7 @@
 import { Body, Controller, Delete, Get, Header, Post, Query } from '@nestjs/common';
 import { ApiTags } from '@nestjs/swagger';
 import { escalationRefused } from '../authz/authz.errors';
-import type { IdentifiedCaller } from '../common/caller';
+import type { AuthenticatedCaller, IdentifiedCaller } from '../common/caller';
 import { conflict, notFound, validationFailed } from '../common/common.errors';
 import { PageQuery } from '../common/pagination';
 import { bodyErrors } from '../infra/http/body-errors';
@@ -29,14 +29,15 @@ export class ApiKeysController {
     summary: 'Make an API key for a service account',
     description:
       'The key is shown once. It is sent in the header `X-API-Key`, and allows what it names as far as the account ' +
-      'holds it at that moment. Text that looks like one: `us_live_[0-9A-Za-z]{38}`.',
+      'holds it at that moment. Nobody gives a key what they lack, or for longer than they hold it. It takes a session. Text that looks like one: `us_live_[0-9A-Za-z]{38}`.',
     status: 201,
     reply: CreatedApiKey,
     permission: 'user:write',
+    apiKeys: false,
     errors: [...bodyErrors, notFound, escalationRefused, notAServiceAccount, tooManyApiKeys, conflict],
   })
   async create(
-    @CallerParam() caller: IdentifiedCaller,
+    @CallerParam() caller: AuthenticatedCaller,
     @IdParam('user_id') userId: string,
     @Body() body: CreateApiKeyBody,
   ): Promise<CreatedApiKey> {
@@ -46,7 +47,7 @@ export class ApiKeysController {
   @Get('users/:user_id/api-keys')
   @Operation({
     summary: 'The API keys of an account',
-    description: 'Newest first. Revoked keys are not listed; expired ones are.',
+    description: 'Newest first. Revoked keys are not listed; expired ones are, for 30 days at least.',
     reply: ApiKeyList,
     permission: 'user:read',
     errors: [notFound, validationFailed],

@@ -3,11 +3,11 @@ import { EntityManager } from 'typeorm';
 import { Authority } from '../authz/authority.service';
 import { Principal, Principals } from '../authz/principals.service';
 import { requirePermission } from '../authz/require-permission';
-import { IdentifiedCaller } from '../common/caller';
+import { AuthenticatedCaller } from '../common/caller';
 import { Clock } from '../common/clock';
 import { conflict, notFound, validationFailed } from '../common/common.errors';
 import { newId } from '../common/ids';
-import { parseInstant } from '../common/is-instant.decorator';
+import { readEnd } from '../common/read-end';
 import { Events } from '../infra/events/events';
 import { apiKeyHash, apiKeyPrefix, newApiKey } from './api-key-format';
 import { apiKeyItem } from './api-key-item';
@@ -17,8 +17,13 @@ import { notAServiceAccount, tooManyApiKeys } from './api-keys.errors';
 
 /** Revoked and expired ones do not count. */
 const MOST_KEYS = 50;
+/** For how long an expired key is listed. */
+const KEPT_MS = 30 * 24 * 3600 * 1000;
 
-/** Makes keys for service accounts, and shows each once. */
+/**
+ * Makes keys for service accounts, and shows each once. It takes a session: a key that made keys would outlive its own
+ * end, and a stolen one its discovery.
+ */
 @Injectable()
 export class CreateApiKey {
   constructor(
@@ -33,25 +38,20 @@ export class CreateApiKey {
    * @throws permission_denied, not_found, escalation_refused, not_a_service_account, too_many_api_keys; conflict for an
    * account that is suspended; validation_failed for a permission that the account lacks, or an end that is past
    */
-  async run(caller: IdentifiedCaller, userId: string, body: CreateApiKeyBody): Promise<CreatedApiKey> {
+  async run(caller: AuthenticatedCaller, userId: string, body: CreateApiKeyBody): Promise<CreatedApiKey> {
     requirePermission(caller, 'user:write');
-    const expiresAt = this.readEnd(body.expires_at);
+    const expiresAt = readEnd(body.expires_at, { now: this.clock.now() });
     const secret = newApiKey();
     const key = await this.db.transaction(async (tx) => {
-      // It locks the account's row: whoever suspends or deletes it, or makes a key too, waits. And whoever passes holds
-      // all that the key can be given.
+      // It locks the account's row: whoever suspends or deletes it, or makes a key too, waits.
       await this.authority.requireOver(caller, userId, tx);
       await this.requireReady(tx, userId, body.permissions);
+      // A key is theirs to use: nobody keeps by one what they hold for a while only.
+      await this.authority.requireUntil(tx, caller, body.permissions, expiresAt);
+      await this.deleteOld(tx, userId);
       return this.write(tx, caller, secret, { ...body, userId, expiresAt });
     });
     return { api_key: secret, key: apiKeyItem(key) };
-  }
-
-  private readEnd(text: string | null | undefined): Date | null {
-    if (text == null) return null;
-    const end = parseInstant(text);
-    if (!end || end.getTime() <= this.clock.now()) throw refused('expires_at', 'must be in the future');
-    return end;
   }
 
   private async requireReady(tx: EntityManager, userId: string, permissions: string[]): Promise<void> {
@@ -68,9 +68,15 @@ export class CreateApiKey {
     if (count >= MOST_KEYS) throw tooManyApiKeys();
   }
 
+  /** Whoever makes keys for an hour each leaves none of them behind for ever. Their events stay. */
+  private async deleteOld(tx: EntityManager, userId: string): Promise<void> {
+    const before = new Date(this.clock.now() - KEPT_MS);
+    await tx.query(`DELETE FROM api_keys WHERE user_id = $1 AND expires_at < $2`, [userId, before]);
+  }
+
   private async write(
     tx: EntityManager,
-    caller: IdentifiedCaller,
+    caller: AuthenticatedCaller,
     secret: string,
     { userId, name, permissions, expiresAt }: Pick<ApiKey, 'userId' | 'name' | 'permissions' | 'expiresAt'>,
   ): Promise<ApiKey> {

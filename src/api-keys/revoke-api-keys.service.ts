@@ -1,29 +1,21 @@
-import { Injectable, OnModuleInit } from '@nestjs/common';
+import { Injectable } from '@nestjs/common';
 import { EntityManager } from 'typeorm';
 import { Authority } from '../authz/authority.service';
 import { requirePermission } from '../authz/require-permission';
 import { Caller, IdentifiedCaller } from '../common/caller';
 import { Clock } from '../common/clock';
 import { notFound } from '../common/common.errors';
-import { AccountClaims } from '../identities/account-claims.service';
 import { Events } from '../infra/events/events';
 
 /** Revokes API keys. In force with the commit, on every instance: no process remembers a key. */
 @Injectable()
-export class RevokeApiKeys implements OnModuleInit {
+export class RevokeApiKeys {
   constructor(
     private readonly db: EntityManager,
     private readonly clock: Clock,
     private readonly events: Events,
     private readonly authority: Authority,
-    private readonly claims: AccountClaims,
   ) {}
-
-  onModuleInit(): void {
-    this.claims.onClaim(async (tx, caller, userId) => {
-      await this.ofUser(tx, caller, userId);
-    });
-  }
 
   /** @throws permission_denied, escalation_refused; not_found for an unknown key, and for one revoked before */
   async one(caller: IdentifiedCaller, keyId: string): Promise<void> {
@@ -46,16 +38,22 @@ export class RevokeApiKeys implements OnModuleInit {
   }
 
   /**
-   * Revokes every key of an account, for whoever deletes it. Call it after the account's row is locked.
+   * Revokes every key of an account that is in force, at most fifty, for whoever deletes it. Call it after the account's
+   * row is locked.
    * @returns how many there were.
    */
   async ofUser(tx: EntityManager, caller: Caller, userId: string): Promise<number> {
-    const [revoked] = await tx.query<[{ id: string }[], number]>(
-      `UPDATE api_keys SET revoked_at = $2 WHERE user_id = $1 AND revoked_at IS NULL RETURNING id`,
-      [userId, this.clock.date()],
+    const now = this.clock.date();
+    // In the order in which `ApiKeyUsage` locks them, or they could wait for each other for ever.
+    const keys = await tx.query<{ id: string }[]>(
+      `SELECT id FROM api_keys WHERE user_id = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2)
+       ORDER BY id FOR NO KEY UPDATE`,
+      [userId, now],
     );
-    for (const { id } of revoked) await this.record(tx, caller, userId, id);
-    return revoked.length;
+    const ids = keys.map(({ id }) => id);
+    await tx.query(`UPDATE api_keys SET revoked_at = $2 WHERE id = ANY($1::uuid[])`, [ids, now]);
+    for (const id of ids) await this.record(tx, caller, userId, id);
+    return ids.length;
   }
 
   private async record(tx: EntityManager, caller: Caller, userId: string, keyId: string): Promise<void> {

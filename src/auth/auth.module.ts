@@ -14,6 +14,7 @@ import { AuthController } from './auth.controller';
 import { BrowserCookie } from './browser-cookie';
 import { EmailVerificationMail } from './email-verification.mail';
 import { EmailController } from './email.controller';
+import { GoogleAccounts } from './google-accounts';
 import { GoogleSignIn } from './google-sign-in.service';
 import { GoogleController } from './google.controller';
 import { LoginLimits } from './login-limits';
@@ -64,6 +65,7 @@ import { VerifyEmail } from './verify-email.service';
     TokenReplies,
     SignInReplies,
     GoogleSignIn,
+    GoogleAccounts,
     BrowserCookie,
   ],
   exports: [RefreshCookie],

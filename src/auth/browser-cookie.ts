@@ -8,14 +8,15 @@ const WELL_FORMED = /^[\w-]{43}$/;
 
 /**
  * What a browser that signs in at a provider is recognised by when it comes back. SameSite=Lax and not Strict: the
- * provider's redirect brings the browser here from another site.
+ * provider's redirect brings the browser here from another site. `__Host-` (RFC 6265bis, section 4.1.3.2), which asks for
+ * the path /: no sibling domain can give the browser a cookie of that name, and with it a sign-in of somebody else's.
  */
 @Injectable()
 export class BrowserCookie {
   private readonly name: string;
 
   constructor(@Inject(CONFIG) private readonly config: Config) {
-    this.name = `${config.SESSION_COOKIE_SECURE ? '__Secure-' : ''}oauth_browser`;
+    this.name = `${config.SESSION_COOKIE_SECURE ? '__Host-' : ''}oauth_browser`;
   }
 
   read(request: HttpRequest): string | undefined {
@@ -26,8 +27,7 @@ export class BrowserCookie {
   /** Once more for a browser that has it, so that sign-ins in several tabs go on side by side. */
   set(reply: HttpReply, value: string): void {
     void reply.setCookie(this.name, value, {
-      // As the browser sees it: a gateway may serve us under a prefix.
-      path: `${new URL(this.config.PUBLIC_URL).pathname.replace(/\/$/, '')}/v1/auth/oauth`,
+      path: '/',
       httpOnly: true,
       secure: this.config.SESSION_COOKIE_SECURE,
       sameSite: 'lax',

@@ -4,13 +4,12 @@ import { AppError, ErrorKind } from '../common/app-error';
 import { Caller } from '../common/caller';
 import { validationFailed } from '../common/common.errors';
 import { CONFIG, Config } from '../config/config';
-import { emailNotVerified } from '../identities/identities.errors';
 import { Limit, Limits } from '../infra/limits/limits';
 import { networkOf } from '../infra/limits/network-of';
 import { GoogleClient } from '../oauth/google-client';
-import { LinkIdentity } from '../oauth/link-identity.service';
 import { OAuthStates } from '../oauth/oauth-states';
 import { invalidOauthState } from '../oauth/oauth.errors';
+import { GoogleAccounts } from './google-accounts';
 import { GoogleCallbackBody, GoogleStartBody, GoogleStartReply } from './google.dto';
 import { signIns } from './sign-in-metrics';
 import { MfaRequired, SignedIn, SignIn } from './sign-in.service';
@@ -35,7 +34,7 @@ export class GoogleSignIn {
     private readonly limits: Limits,
     private readonly states: OAuthStates,
     private readonly google: GoogleClient,
-    private readonly accounts: LinkIdentity,
+    private readonly accounts: GoogleAccounts,
     private readonly signIn: SignIn,
   ) {
     this.redirectUris = new Set([config.GOOGLE_OAUTH_REDIRECT_URI, ...config.GOOGLE_OAUTH_REDIRECT_URIS]);
@@ -67,7 +66,7 @@ export class GoogleSignIn {
 
   /**
    * @throws google_not_configured, rate_limited, invalid_oauth_state, invalid_oauth_code, unavailable, and whatever
-   * keeps the Google account from opening an account here (`LinkIdentity`).
+   * keeps the Google account from opening an account here (`GoogleAccounts`).
    */
   async finish(
     caller: Caller,
@@ -93,8 +92,7 @@ export class GoogleSignIn {
     const flow = await this.states.take(body.state, browser);
     if (!flow) throw invalidOauthState();
     const identity = await this.google.identify(body.code, flow);
-    const { user, isNew } = await this.accounts.run(caller, identity);
-    if (this.config.FEATURE_REQUIRE_VERIFIED_EMAIL && !user.emailVerifiedAt) throw emailNotVerified();
+    const { user, isNew } = await this.accounts.open(caller, identity);
     const outcome = await this.signIn.begin(caller, user, {
       method: 'google',
       wish: { persistent: body.persist_session, fingerprint: body.device_fingerprint },

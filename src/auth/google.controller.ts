@@ -15,7 +15,7 @@ import {
   invalidOauthState,
 } from '../oauth/oauth.errors';
 import { MfaReply, TokenReply } from './auth.dto';
-import { invalidCredentials, originNotAllowed } from './auth.errors';
+import { originNotAllowed } from './auth.errors';
 import { BrowserCookie } from './browser-cookie';
 import { GoogleSignIn } from './google-sign-in.service';
 import { GoogleCallbackBody, GoogleStartBody, GoogleStartReply } from './google.dto';
@@ -64,7 +64,6 @@ export class GoogleController {
       ...bodyErrors,
       invalidOauthState,
       invalidOauthCode,
-      invalidCredentials,
       emailNotVerified,
       emailNotUsable,
       accountSuspended,

@@ -8,7 +8,7 @@ import { Events } from '../infra/events/events';
 
 export type FailureReason = EventData['login.failed']['reason'];
 
-/** What tries to sign in leave in PostgreSQL. */
+/** What tries to sign in leave in PostgreSQL: of an account, or of an address that has none. */
 @Injectable()
 export class LoginTrail {
   constructor(
@@ -16,17 +16,17 @@ export class LoginTrail {
     private readonly events: Events,
   ) {}
 
-  async failed(caller: Caller, email: string, user: User | null, reason: FailureReason): Promise<void> {
+  async failed(caller: Caller, who: User | string, reason: FailureReason): Promise<void> {
     await this.db.transaction((tx) =>
-      this.events.record(tx, caller, { type: 'login.failed', ...parties(email, user), data: { reason } }),
+      this.events.record(tx, caller, { type: 'login.failed', ...parties(who), data: { reason } }),
     );
   }
 
-  async locked(caller: Caller, email: string, user: User | null, retryAfter: number): Promise<void> {
+  async locked(caller: Caller, who: User | string, retryAfter: number): Promise<void> {
     await this.db.transaction((tx) =>
       this.events.record(tx, caller, {
         type: 'login.locked',
-        ...parties(email, user),
+        ...parties(who),
         data: { retry_after: retryAfter },
       }),
     );
@@ -39,7 +39,10 @@ export class LoginTrail {
 }
 
 /** An unknown address is told apart from others, but can't be read back. Nobody has proved to be anybody yet. */
-function parties(email: string, user: User | null): { subject: string; actor: string } {
-  const digest = createHash('sha256').update(email).digest('hex').slice(0, 32);
-  return { subject: user ? `user:${user.id}` : `address:${digest}`, actor: 'anonymous' };
+function parties(who: User | string): { subject: string; actor: string } {
+  const subject =
+    typeof who === 'string'
+      ? `address:${createHash('sha256').update(who).digest('hex').slice(0, 32)}`
+      : `user:${who.id}`;
+  return { subject, actor: 'anonymous' };
 }

@@ -72,7 +72,7 @@ export class Login {
   }
 
   private async locked(caller: Caller, email: string, retryAfter: number): Promise<void> {
-    await this.trail.locked(caller, email, await this.identities.findByEmail(email), retryAfter);
+    await this.trail.locked(caller, (await this.identities.findByEmail(email)) ?? email, retryAfter);
   }
 
   private obstacle(user: User): AppError | null {
@@ -90,7 +90,7 @@ export class Login {
     reason: FailureReason,
   ): Promise<never> {
     signIns.inc({ method: 'password', result: failureResult(reason) });
-    await this.trail.failed(caller, body.email, user, reason);
+    await this.trail.failed(caller, user ?? body.email, reason);
     throw error;
   }
 

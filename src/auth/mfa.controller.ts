@@ -8,7 +8,7 @@ import type { HttpReply, HttpRequest } from '../infra/http/http-request';
 import { Operation } from '../infra/http/operation.decorator';
 import { invalidMfaCode } from '../mfa/mfa.errors';
 import { TokenReply } from './auth.dto';
-import { invalidCredentials, invalidMfaToken, originNotAllowed } from './auth.errors';
+import { invalidMfaToken, originNotAllowed } from './auth.errors';
 import { VerifyMfaBody } from './mfa.dto';
 import { RefreshCookie } from './refresh-cookie';
 import { SignInReplies } from './sign-in-replies';
@@ -30,14 +30,7 @@ export class SignInMfaController {
       'The refresh token goes where the sign-in asked for it. Five tries a sign-in; ten wrong codes in 15 minutes lock the account.',
     reply: TokenReply,
     public: true,
-    errors: [
-      ...bodyErrors,
-      invalidMfaToken,
-      invalidMfaCode,
-      invalidCredentials,
-      originNotAllowed,
-      rateLimited,
-    ],
+    errors: [...bodyErrors, invalidMfaToken, invalidMfaCode, originNotAllowed, rateLimited],
   })
   async verify(
     @CallerParam() caller: Caller,

@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { EntityManager } from 'typeorm';
 import { Roles } from '../authz/roles.service';
+import { SIGN_UP_ROLE } from '../authz/sign-up-role';
 import { Caller } from '../common/caller';
 import { newId } from '../common/ids';
 import { AccountMails } from '../identities/account-mails.service';
@@ -58,7 +59,7 @@ export class NewAccounts {
         subject,
         data: { method: 'password' },
       });
-      await this.roles.assign(tx, caller, userId, 'trader');
+      await this.roles.assign(tx, caller, userId, SIGN_UP_ROLE);
       await this.verificationMail.enqueue(tx, body.email);
     });
   }

@@ -7,7 +7,9 @@ import { AccountMails } from '../identities/account-mails.service';
 import { Events } from '../infra/events/events';
 import { SecondFactorMethod, SignInMethod } from '../infra/events/event-types';
 import { Session } from '../sessions/session';
-import { invalidCredentials } from './auth.errors';
+import { AppError } from '../common/app-error';
+import { invalidOauthState } from '../oauth/oauth.errors';
+import { invalidCredentials, invalidMfaToken } from './auth.errors';
 import { rememberDevice } from './device';
 import { newDeviceMail } from './new-device.mail';
 
@@ -40,6 +42,7 @@ export class SignInRecord {
     private readonly mails: AccountMails,
   ) {}
 
+  /** @throws what `overtaken` says, when the account changed in the meantime. */
   async confirm(
     tx: EntityManager,
     caller: Caller,
@@ -55,7 +58,7 @@ export class SignInRecord {
       [userId, epoch, at, secondFactor !== undefined],
     );
     const principal = rows.length > 0 ? await this.principals.load(userId, tx) : null;
-    if (!principal) throw invalidCredentials();
+    if (!principal) throw overtaken(proved);
     const device = await rememberDevice(tx, caller, { userId, fingerprint: wish.fingerprint, at });
     // A client that invents a fingerprint for each sign-in must not fill its owner's mailbox.
     if (device.isNew && device.newToday <= MOST_MAILS_A_DAY)
@@ -99,4 +102,10 @@ export class SignInRecord {
     }
     return principal;
   }
+}
+
+/** In the words of the step that the client is at: the sign-in begins again. */
+function overtaken({ method, secondFactor }: Proved): AppError {
+  if (secondFactor !== undefined) return invalidMfaToken();
+  return method === 'google' ? invalidOauthState() : invalidCredentials();
 }

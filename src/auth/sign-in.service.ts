@@ -57,7 +57,7 @@ export class SignIn {
     return { kind: 'mfa_required', mfaToken };
   }
 
-  /** @throws invalid_credentials when the account changed in the meantime. */
+  /** @throws invalid_mfa_token, invalid_oauth_state, invalid_credentials when the account changed in the meantime. */
   async open(caller: Caller, proved: Proved, wish: Wish): Promise<SignedIn> {
     const session = this.newSession(caller, proved, wish);
     try {

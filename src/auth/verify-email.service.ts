@@ -26,6 +26,7 @@ export class VerifyEmail {
     const id = await this.tokens.identify('email_verification', token);
     if (!id) throw invalidVerificationToken();
     return this.db.transaction(async (tx) => {
+      await lockOwner(tx, id);
       const used = await this.tokens.consume(tx, 'email_verification', id);
       if (!used) throw invalidVerificationToken();
       // The token proves the address it was mailed to: not one that the account has got since.
@@ -55,4 +56,12 @@ export class VerifyEmail {
     await this.mail.enqueue(this.db, email);
     return { message: 'If this address has an account that is not verified, a mail is on its way.' };
   }
+}
+
+/** The user's row before the token: whoever deletes or hands over the account takes them in this order too. */
+async function lockOwner(tx: EntityManager, tokenId: string): Promise<void> {
+  await tx.query(
+    `SELECT FROM users WHERE id = (SELECT user_id FROM one_time_tokens WHERE id = $1) FOR NO KEY UPDATE`,
+    [tokenId],
+  );
 }

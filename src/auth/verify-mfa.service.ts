@@ -25,7 +25,7 @@ export class VerifyMfa {
 
   /**
    * @param allows throws where the tokens can't be delivered as the sign-in asked; called before the code is looked at.
-   * @throws invalid_mfa_token, invalid_mfa_code, rate_limited, invalid_credentials when the account changed meanwhile
+   * @throws invalid_mfa_token also when the account changed meanwhile; invalid_mfa_code, rate_limited
    */
   async run(
     caller: Caller,

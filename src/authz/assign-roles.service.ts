@@ -31,13 +31,15 @@ export class AssignRoles {
     const included = await this.roles.included(this.db, wanted);
     if (!wanted.every((role) => included.has(role))) throw unknownRoles();
     if (userId === caller.userId) throw escalationRefused();
+    // First without a lock: whoever may not, puts up no fence.
+    await this.authority.requireOver(caller, userId);
     return this.cache.whileChanging(userId, () =>
       this.db.transaction(async (tx) => {
         await this.authority.requireOver(caller, userId, tx);
         const had = await this.roles.of(tx, userId);
         const added = wanted.filter((role) => !had.includes(role));
         const removed = had.filter((role) => !wanted.includes(role));
-        await this.authority.requireUntil(tx, caller, await this.roles.permissionsOf(tx, added), null);
+        await this.requireChange(tx, caller, { added, removed });
         // Asked of every change that leaves no administrator: it knows whether there was one.
         if (!included.has('admin')) await this.lastAdministrator.protect(tx, userId);
         for (const role of removed) await this.roles.remove(tx, caller, userId, role);
@@ -45,6 +47,18 @@ export class AssignRoles {
         return { user_id: userId, roles: await this.roles.of(tx, userId) };
       }),
     );
+  }
+
+  private async requireChange(
+    tx: EntityManager,
+    caller: IdentifiedCaller,
+    { added, removed }: { added: string[]; removed: string[] },
+  ): Promise<void> {
+    const taken = await this.roles.permissionsOf(tx, removed);
+    await this.authority.requireNow(tx, caller, taken);
+    if (added.length === 0) return;
+    const given = await this.roles.permissionsOf(tx, added);
+    await this.authority.requireUntil(tx, caller, given, null);
   }
 }
 

@@ -1,7 +1,7 @@
-import { Body, Controller, Delete, Get, Post } from '@nestjs/common';
+import { Body, Controller, Delete, Get, Post, Query } from '@nestjs/common';
 import { ApiTags } from '@nestjs/swagger';
 import type { IdentifiedCaller } from '../common/caller';
-import { notFound, permissionDenied } from '../common/common.errors';
+import { notFound, permissionDenied, validationFailed } from '../common/common.errors';
 import { bodyErrors } from '../infra/http/body-errors';
 import { CallerParam } from '../infra/http/caller.decorator';
 import { IdParam } from '../infra/http/id-param.decorator';
@@ -12,6 +12,7 @@ import {
   GrantBody,
   GrantReply,
   HeldPermissionList,
+  HeldPermissionsQuery,
 } from './authz.dto';
 import { escalationRefused, permissionAlreadyGranted } from './authz.errors';
 import { CheckPermission } from './check-permission.service';
@@ -49,20 +50,27 @@ export class AuthzController {
   @Get('permissions')
   @Operation({
     summary: 'What you may do, and why',
-    description: 'With an API key only what the key lets through.',
+    description:
+      'With an API key only what the key lets through. With `user_id` what that user may do, all of it, also while the ' +
+      'account is suspended: here is the `permission_id` of a grant to revoke. Of others it takes the permission ' +
+      '`authz:check`.',
     reply: HeldPermissionList,
     apiKeys: true,
+    errors: [validationFailed, permissionDenied, notFound],
   })
-  async list(@CallerParam() caller: IdentifiedCaller): Promise<HeldPermissionList> {
-    return this.heldPermissions.list(caller);
+  async list(
+    @CallerParam() caller: IdentifiedCaller,
+    @Query() { user_id }: HeldPermissionsQuery,
+  ): Promise<HeldPermissionList> {
+    return this.heldPermissions.list(caller, user_id);
   }
 
   @Post('permissions')
   @Operation({
     summary: 'Grant a permission',
     description:
-      'Nobody grants to themselves, what they do not hold, for longer than they hold it, or to somebody who holds ' +
-      'more than they do. In force on the next check everywhere. A grant that has expired is replaced; one that stands is named by the member ' +
+      'Nobody grants to themselves, what they do not hold, for longer than they or their API key hold it, or to somebody ' +
+      'who holds more than they do. `user:write` and `authz:grant` go to nobody whose e-mail address is not verified. In force on the next check everywhere. A grant that has expired is replaced; one that stands is named by the member ' +
       '`permission_id` of the 409.',
     status: 201,
     reply: GrantReply,

@@ -55,6 +55,14 @@ export class PermissionCheckReply {
   cached!: boolean;
 }
 
+export class HeldPermissionsQuery {
+  // Without an example: Swagger UI would send it.
+  @ApiPropertyOptional({ format: 'uuid', description: 'Whose they are; yours, where it is left out' })
+  @Maybe()
+  @IsUUID('all')
+  user_id?: string;
+}
+
 export class HeldPermission {
   @ApiProperty({ example: 'trading_account:view' })
   permission!: string;

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { IdentifiedCaller } from '../common/caller';
-import { notFound, permissionDenied } from '../common/common.errors';
+import { notFound } from '../common/common.errors';
 import { Identities } from '../identities/identities.service';
 import { PermissionCheckBody, PermissionCheckReply } from './authz.dto';
 import { Decisions } from './decisions.service';
@@ -37,8 +37,7 @@ export class CheckPermission {
     userId: string,
     permission: string,
   ): Promise<PermissionCheckReply> {
-    const may = await this.decisions.checkCaller(caller, 'authz:check');
-    if (!may.allowed) throw permissionDenied();
+    await this.decisions.requireOfCaller(caller, 'authz:check');
     const decision = await this.decisions.check(userId, permission);
     // Also what is said of nobody at all.
     if (decision.reason === 'account_not_active' && !(await this.identities.findById(userId)))

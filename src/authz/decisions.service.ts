@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { EntityManager } from 'typeorm';
 import { IdentifiedCaller } from '../common/caller';
 import { Clock } from '../common/clock';
+import { permissionDenied } from '../common/common.errors';
 import { PermissionCache } from './permission-cache';
 
 /** Where a permission comes from, and its end in milliseconds since the Unix epoch (null: none). */
@@ -29,10 +30,16 @@ const LOAD = `
     UNION ALL
     SELECT permission, 'role', NULL FROM role_permissions JOIN held USING (role)
   )
-  SELECT coalesce(json_agg(holdings ORDER BY source) FILTER (WHERE permission IS NOT NULL), '[]') AS holdings
+  SELECT status IN ('active', 'pending_verification') AS active,
+         coalesce(json_agg(holdings ORDER BY source) FILTER (WHERE permission IS NOT NULL), '[]') AS holdings
   FROM users LEFT JOIN holdings ON true
-  WHERE id = $1 AND status IN ('active', 'pending_verification') AND deleted_at IS NULL
+  WHERE id = $1 AND deleted_at IS NULL
   GROUP BY id`;
+
+interface Row {
+  active: boolean;
+  holdings: ({ permission: string } & Holding)[];
+}
 
 /**
  * Who may do what, at this moment. Everything that asks for a permission asks here: the check of the API, the guard of
@@ -61,6 +68,11 @@ export class Decisions {
     return { ...decision, allowed: false, reason: 'not_in_api_key' };
   }
 
+  /** @throws permission_denied */
+  async requireOfCaller(caller: IdentifiedCaller, permission: string): Promise<void> {
+    if (!(await this.checkCaller(caller, permission)).allowed) throw permissionDenied();
+  }
+
   /** Everything a user may do now; nothing where the account is not active. */
   async permissionsOf(userId: string): Promise<ReadonlySet<string>> {
     const { holdings } = await this.holdings(userId);
@@ -87,12 +99,14 @@ export class Decisions {
     userId: string,
   ): Promise<{ holdings: Record<string, Holding> | null; cached: boolean }> {
     const { data, cached } = await this.cache.get(userId, () => this.load(userId));
-    return { holdings: JSON.parse(data) as Record<string, Holding> | null, cached };
+    return { holdings: data === null ? null : (JSON.parse(data) as Record<string, Holding> | null), cached };
   }
 
-  private async load(userId: string): Promise<string> {
-    const [row] = await this.db.query<{ holdings: ({ permission: string } & Holding)[] }[]>(LOAD, [userId]);
-    if (!row) return 'null';
+  /** As text for the cache: JSON, or null where there is no such account. */
+  private async load(userId: string): Promise<string | null> {
+    const [row] = await this.db.query<Row[]>(LOAD, [userId]);
+    if (!row) return null;
+    if (!row.active) return 'null';
     // Sorted by source, and the last one counts: what a role gives has no end.
     return JSON.stringify(
       Object.fromEntries(row.holdings.map(({ permission, ...holding }) => [permission, holding])),

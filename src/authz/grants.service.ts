@@ -4,15 +4,13 @@ import { IdentifiedCaller } from '../common/caller';
 import { Clock } from '../common/clock';
 import { notFound, validationFailed } from '../common/common.errors';
 import { newId } from '../common/ids';
-import { parseInstant } from '../common/is-instant.decorator';
+import { readEnd } from '../common/read-end';
 import { Events } from '../infra/events/events';
 import { Authority } from './authority.service';
 import { GrantBody, GrantReply } from './authz.dto';
 import { escalationRefused, permissionAlreadyGranted } from './authz.errors';
 import { PermissionCache } from './permission-cache';
 import { requirePermission } from './require-permission';
-
-const LONGEST_MS = 10 * 366 * 24 * 3600 * 1000;
 
 /** Gives a single permission to a user, beside what their roles have, and takes it back. */
 @Injectable()
@@ -27,15 +25,18 @@ export class Grants {
 
   /**
    * A grant that has expired makes room for the new one.
-   * @throws permission_denied, validation_failed, escalation_refused, not_found, permission_already_granted
+   * @throws permission_denied, validation_failed, escalation_refused, not_found,
+   * permission_already_granted
    */
   async grant(caller: IdentifiedCaller, body: GrantBody): Promise<GrantReply> {
     requirePermission(caller, 'authz:grant');
     const { permission } = body;
     const userId = body.user_id.toLowerCase();
-    const expiresAt = this.endOf(body);
+    const expiresAt = readEnd(body.expires_at, { now: this.clock.now(), mostYears: 10 });
     await this.requireKnown(permission);
     if (userId === caller.userId) throw escalationRefused();
+    // First without a lock: whoever may not, puts up no fence.
+    await this.authority.requireOver(caller, userId);
     const grant = { id: newId(), userId, permission, at: this.clock.date(), expiresAt };
     await this.cache.whileChanging(userId, () =>
       this.db.transaction(async (tx) => {
@@ -71,6 +72,7 @@ export class Grants {
     );
     if (!found) throw notFound();
     const userId = found.user_id;
+    await this.authority.requireOver(caller, userId);
     await this.cache.whileChanging(userId, () =>
       this.db.transaction(async (tx) => {
         await this.authority.requireOver(caller, userId, tx);
@@ -79,6 +81,7 @@ export class Grants {
           [permissionId],
         );
         if (!gone) throw notFound();
+        if (userId !== caller.userId) await this.authority.requireNow(tx, caller, [gone.permission]);
         await this.events.record(tx, caller, {
           type: 'permission.revoked',
           subject: `user:${userId}`,
@@ -86,15 +89,6 @@ export class Grants {
         });
       }),
     );
-  }
-
-  private endOf({ expires_at }: GrantBody): Date | null {
-    const end = parseInstant(expires_at ?? '');
-    if (end === null) return null;
-    const ahead = end.getTime() - this.clock.now();
-    if (ahead > 0 && ahead <= LONGEST_MS) return end;
-    const message = 'expires_at must lie in the future, at most ten years ahead';
-    throw validationFailed({ fields: [{ field: 'expires_at', message }] });
   }
 
   private async requireKnown(permission: string): Promise<void> {

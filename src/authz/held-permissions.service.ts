@@ -2,12 +2,14 @@ import { Injectable } from '@nestjs/common';
 import { EntityManager } from 'typeorm';
 import { IdentifiedCaller } from '../common/caller';
 import { Clock } from '../common/clock';
+import { notFound } from '../common/common.errors';
 import { HeldPermission, HeldPermissionList } from './authz.dto';
+import { Decisions } from './decisions.service';
 
 const LOAD = `
   WITH RECURSIVE account (id) AS (
     SELECT id FROM users
-    WHERE id = $1 AND status IN ('active', 'pending_verification') AND deleted_at IS NULL
+    WHERE id = $1 AND deleted_at IS NULL AND ($3 OR status IN ('active', 'pending_verification'))
   ), held (role) AS (
     SELECT role FROM user_roles JOIN account ON id = user_id
     UNION
@@ -20,10 +22,17 @@ const LOAD = `
     FROM user_permissions JOIN account ON account.id = user_id
     WHERE expires_at IS NULL OR expires_at > $2
   )
-  SELECT ARRAY(SELECT role FROM user_roles JOIN account ON id = user_id ORDER BY role) AS roles,
+  SELECT EXISTS (SELECT FROM account) AS "isThere",
+         ARRAY(SELECT role FROM user_roles JOIN account ON id = user_id ORDER BY role) AS roles,
          (SELECT coalesce(json_agg(listed ORDER BY permission, source, role), '[]') FROM listed) AS permissions`;
 
 interface Row {
+  isThere: boolean;
+  roles: string[];
+  permissions: Item[];
+}
+
+interface Item {
   permission: string;
   source: HeldPermission['source'];
   role: string;
@@ -31,27 +40,33 @@ interface Row {
   expires_at: string | null;
 }
 
-/** Lists what a caller holds, and from where: one entry for each role that has it, and one for a grant. */
+/** Lists what somebody holds, and from where: one entry for each role that has it, and one for a grant. */
 @Injectable()
 export class HeldPermissions {
   constructor(
     private readonly db: EntityManager,
     private readonly clock: Clock,
+    private readonly decisions: Decisions,
   ) {}
 
-  /** With an API key: what the key lets through of it. */
-  async list({ userId, keyPermissions }: IdentifiedCaller): Promise<HeldPermissionList> {
-    const [row] = await this.db.query<{ roles: string[]; permissions: Row[] }[]>(LOAD, [
-      userId,
-      this.clock.date(),
-    ]);
-    const { roles = [], permissions = [] } = row ?? {};
-    const usable = permissions.filter(({ permission }) => keyPermissions?.has(permission) ?? true);
-    return { user_id: userId, roles, permissions: usable.map(toItem) };
+  /**
+   * The caller's own; with an API key what the key lets through of it. Of another user all, also where the account is
+   * suspended: what is taken from it then it will not have when it comes back.
+   * @throws permission_denied, not_found for another user.
+   */
+  async list(caller: IdentifiedCaller, ofUser?: string): Promise<HeldPermissionList> {
+    const userId = ofUser?.toLowerCase() ?? caller.userId;
+    const isOther = userId !== caller.userId;
+    if (isOther) await this.decisions.requireOfCaller(caller, 'authz:check');
+    const [row] = await this.db.query<[Row]>(LOAD, [userId, this.clock.date(), isOther]);
+    if (isOther && !row.isThere) throw notFound();
+    const limits = isOther ? undefined : caller.keyPermissions;
+    const usable = row.permissions.filter(({ permission }) => limits?.has(permission) ?? true);
+    return { user_id: userId, roles: row.roles, permissions: usable.map(toItem) };
   }
 }
 
-function toItem({ permission, source, role, permission_id, expires_at }: Row): HeldPermission {
+function toItem({ permission, source, role, permission_id, expires_at }: Item): HeldPermission {
   if (source === 'role') return { permission, source, role };
   return {
     permission,

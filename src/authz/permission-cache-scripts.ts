@@ -28,11 +28,16 @@ return { ARGV[1], '' }
 `;
 
 /**
- * KEYS: entry. ARGV: generation as it was before loading, data, life ms. Answers 1 where it was filled. A fence has
- * made a new generation, and what belongs to another process stays void.
+ * KEYS: entry. ARGV: generation as it was before loading, data or the empty text for nobody, life ms. Answers 1 where it
+ * was filled. A fence has made a new generation, and what belongs to another process stays void. Of nobody nothing is
+ * kept: the generation goes too, so that whoever is loading now fills nothing.
  */
 export const fillScript = `
 if redis.call('HGET', KEYS[1], 'generation') ~= ARGV[1] then return 0 end
+if ARGV[2] == '' then
+  redis.call('DEL', KEYS[1])
+  return 0
+end
 redis.call('HSET', KEYS[1], 'data', ARGV[2])
 redis.call('PEXPIRE', KEYS[1], ARGV[3])
 return 1

@@ -66,10 +66,13 @@ export class PermissionCache implements OnModuleInit {
   }
 
   /**
-   * The entry of a user, else what `load` reads, which then becomes the entry. While Redis is away everything is
-   * loaded, and nothing kept.
+   * The entry of a user, else what `load` reads, which then becomes the entry; null, for nobody, leaves nothing behind,
+   * or made-up ids would fill Redis. While Redis is away everything is loaded, and nothing kept.
    */
-  async get(userId: string, load: () => Promise<string>): Promise<{ data: string; cached: boolean }> {
+  async get(
+    userId: string,
+    load: () => Promise<string | null>,
+  ): Promise<{ data: string | null; cached: boolean }> {
     let generation: string | null = null;
     try {
       const [first, data] = await this.redis.readPermissions(key(userId), newId(), LIFE_MS);
@@ -86,7 +89,7 @@ export class PermissionCache implements OnModuleInit {
     const data = await load();
     // Should this fail, the next reader fills it.
     if (generation !== null)
-      await this.redis.fillPermissions(key(userId), generation, data, LIFE_MS).catch(() => {});
+      await this.redis.fillPermissions(key(userId), generation, data ?? '', LIFE_MS).catch(() => {});
     return { data, cached: false };
   }
 

@@ -19,8 +19,9 @@ export class RolesController {
   @Operation({
     summary: 'Set the roles of a user',
     description:
-      'Replaces all of them. Nobody changes their own, gives a role that includes a permission they lack or hold for a ' +
-      'while only, or changes somebody who holds more than they do. In force on the next check everywhere; the claims of access tokens ' +
+      'Replaces all of them. Nobody changes their own, gives or takes a role that includes a permission they lack, gives ' +
+      'one that they hold for a while only, or changes somebody who holds more than they do. A role with `user:write` ' +
+      'or `authz:grant` goes to nobody whose e-mail address is not verified. In force on the next check everywhere; the claims of access tokens ' +
       'follow with the next refresh.',
     reply: RolesReply,
     permission: 'authz:grant',

@@ -17,8 +17,12 @@ export interface Caller {
    * that ask for none.
    */
   readonly permissions: ReadonlySet<string>;
+  /** The permission that the call asked for at the door. Whoever changes something asks again whether it still is held. */
+  readonly admittedWith?: string;
   /** The most that the caller's API key allows, whatever its owner holds. Absent: no such limit. */
   readonly keyPermissions?: ReadonlySet<string>;
+  /** When the caller's API key ends. Absent: it does not, or there is none. */
+  readonly keyExpiresAt?: Date;
   /** Who acts where nobody is signed in; `system` for the service itself. */
   readonly actor?: string;
 }

@@ -1,11 +1,10 @@
 /** Accounts: who there is and by what address. It refuses to judge passwords, sessions or permissions. */
 import { Module } from '@nestjs/common';
-import { AccountClaims } from './account-claims.service';
 import { AccountMails } from './account-mails.service';
 import { Identities } from './identities.service';
 
 @Module({
-  providers: [Identities, AccountMails, AccountClaims],
-  exports: [Identities, AccountMails, AccountClaims],
+  providers: [Identities, AccountMails],
+  exports: [Identities, AccountMails],
 })
 export class IdentitiesModule {}

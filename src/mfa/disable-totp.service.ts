@@ -35,9 +35,10 @@ export class DisableTotp {
     if (!user) throw notAuthenticated();
     if (!user.mfaEnabled) throw mfaNotEnabled();
     await this.checkPassword(user, password);
-    await this.factor.prove(caller, userId, code);
+    const { factor } = await this.factor.prove(caller, userId, code);
     await this.db.transaction(async (tx) => {
-      if (!(await this.removal.forget(tx, caller, userId, 'disabled'))) throw mfaNotEnabled();
+      // One that took its place since asks for a code of its own.
+      if (!(await this.removal.forgetThis(tx, caller, userId, factor))) throw mfaNotEnabled();
       await this.mails.enqueue(tx, mfaDisabledMail, { user_id: userId }, { reason: 'disabled' });
     });
     return { mfa_enabled: false };

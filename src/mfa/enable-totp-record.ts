@@ -6,7 +6,6 @@ import { invalidAccessToken } from '../common/common.errors';
 import { AccountMails } from '../identities/account-mails.service';
 import { Events } from '../infra/events/events';
 import { EndSessions } from '../sessions/end-sessions.service';
-import { SessionStore } from '../sessions/session-store';
 import { FactorRecord } from './factor-record';
 import { mfaAlreadyEnabled } from './mfa.errors';
 import { mfaEnabledMail } from './mfa-enabled.mail';
@@ -17,7 +16,6 @@ import { TotpSecret } from './totp-secrets';
 export class EnableTotpRecord {
   constructor(
     private readonly clock: Clock,
-    private readonly sessions: SessionStore,
     private readonly endSessions: EndSessions,
     private readonly record: FactorRecord,
     private readonly events: Events,
@@ -27,35 +25,27 @@ export class EnableTotpRecord {
   /** @returns the backup codes. @throws mfa_already_enabled, invalid_access_token when the session was ended just now */
   async write(caller: AuthenticatedCaller, confirmed: TotpSecret & { step: number }): Promise<string[]> {
     const { userId, sessionId } = caller;
-    const session = (await this.sessions.list(userId)).find(({ id }) => id === sessionId);
-    if (!session) throw invalidAccessToken();
     let backupCodes: string[] = [];
     await this.endSessions.run(
       caller,
-      { userId, reason: 'mfa_enabled', ends: ({ id }) => id !== sessionId, underWay: true },
+      { userId, reason: 'mfa_enabled', ends: ({ id }) => id !== sessionId, underWay: true, by: sessionId },
       async (tx) => {
-        await setFlag(tx, userId, session.epoch, this.clock.date());
+        await setFlag(tx, userId, this.clock.date());
         backupCodes = await this.record.add(tx, userId, confirmed);
         const subject = `user:${userId}`;
         await this.events.record(tx, caller, { type: 'mfa.enabled', subject, data: { method: 'totp' } });
         await this.mails.enqueue(tx, mfaEnabledMail, { user_id: userId }, {});
       },
     );
-    await this.sessions.proveSecondFactor(userId, sessionId);
     return backupCodes;
   }
 }
 
-/**
- * Only for a session of the present epoch (which `EndSessions` has just left behind): whoever was thrown out at this
- * moment, say because the owner takes the account over, must not leave an authenticator there.
- */
-async function setFlag(tx: EntityManager, userId: string, epoch: number, now: Date): Promise<void> {
+async function setFlag(tx: EntityManager, userId: string, now: Date): Promise<void> {
   const [rows] = await tx.query<[unknown[], number]>(
-    `UPDATE users SET mfa_enabled = true, updated_at = $3
-     WHERE id = $1 AND NOT mfa_enabled AND session_epoch = $2 + 1
-       AND deleted_at IS NULL RETURNING id`,
-    [userId, epoch, now],
+    `UPDATE users SET mfa_enabled = true, updated_at = $2
+     WHERE id = $1 AND NOT mfa_enabled AND deleted_at IS NULL RETURNING id`,
+    [userId, now],
   );
   if (rows.length === 1) return;
   const [user] = await tx.query<{ mfa_enabled: boolean }[]>(`SELECT mfa_enabled FROM users WHERE id = $1`, [

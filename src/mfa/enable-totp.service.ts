@@ -24,10 +24,10 @@ export class EnableTotp {
   ) {}
 
   /**
-   * Every other session ends: it has not proved the factor. Should Redis fail after the commit, so does this one with
-   * its next refresh; the authenticator is known to work by then, and a code of it makes new backup codes, so that
-   * neither an outage nor a lost reply locks anybody out.
-   * @throws feature_disabled, mfa_already_enabled, mfa_setup_required, invalid_mfa_code, rate_limited
+   * Every other session ends: it has not proved the factor. Should Redis fail after the commit, the event relay ends
+   * them later. A refresh of this one before that ends it too; the authenticator is known to work by then, and a code of
+   * it makes new backup codes, so that neither an outage nor a lost reply locks anybody out.
+   * @throws invalid_access_token when the session was ended just now, feature_disabled, mfa_already_enabled, mfa_setup_required, invalid_mfa_code, rate_limited
    */
   async run(caller: AuthenticatedCaller, { code }: MfaCodeBody): Promise<EnableTotpReply> {
     if (!this.config.FEATURE_MFA_TOTP) throw featureDisabled();

@@ -21,6 +21,12 @@ export class FactorRecord {
     return row?.wrapped_secret ?? null;
   }
 
+  /** Locks the user's row. @returns whether the factor is still the one with this secret. */
+  async lockIfStill(tx: EntityManager, userId: string, { wrapped }: { wrapped: Buffer }): Promise<boolean> {
+    await tx.query(`SELECT FROM users WHERE id = $1 FOR NO KEY UPDATE`, [userId]);
+    return (await this.wrappedSecret(tx, userId))?.equals(wrapped) ?? false;
+  }
+
   /**
    * Accepts the code of a time step, if neither it nor a newer one has been (RFC 6238 section 5.2).
    * @param wrapped the secret that the code was compared with: it may have been replaced since.

@@ -2,15 +2,19 @@ import { Injectable } from '@nestjs/common';
 import { EntityManager } from 'typeorm';
 import { Caller } from '../common/caller';
 import { rateLimited } from '../common/common.errors';
+import { AccountMails } from '../identities/account-mails.service';
 import { Events } from '../infra/events/events';
 import { EventData } from '../infra/events/event-types';
 import { Limits } from '../infra/limits/limits';
+import { codesLockedMail } from './codes-locked.mail';
 import { MfaCode, readMfaCode } from './mfa-code';
 import { secondFactors } from './mfa-metrics';
 import { invalidMfaCode } from './mfa.errors';
 
 /** Contract: 10 wrong codes in 15 minutes. */
 const WRONG_CODES = { name: 'mfa-code', points: 10, seconds: 900 };
+/** Tries that are given back make room for another first refusal; its owner need not hear of that. */
+const LOCK_MAILS = { name: 'mfa-code-mail', points: 1, seconds: WRONG_CODES.seconds };
 
 /**
  * Counts wrong codes a user, wherever they are entered: a million codes must not be tried by asking for one challenge
@@ -22,6 +26,7 @@ export class FactorTries {
     private readonly db: EntityManager,
     private readonly limits: Limits,
     private readonly events: Events,
+    private readonly mails: AccountMails,
   ) {}
 
   /**
@@ -41,14 +46,15 @@ export class FactorTries {
     const refusal = await this.limits.tryConsume([WRONG_CODES, userId]);
     if (refusal) {
       secondFactors.inc({ method, result: 'locked' });
-      if (refusal.first)
-        await this.record(caller, userId, 'login.locked', { retry_after: refusal.retryAfter });
+      if (refusal.first) await this.locked(caller, userId, refusal.retryAfter);
       throw rateLimited({ retryAfter: refusal.retryAfter });
     }
     const answer = code && (await this.orGiveBack(userId, () => check(code)));
     secondFactors.inc({ method, result: answer === null ? 'invalid' : 'success' });
     if (answer === null) {
-      await this.record(caller, userId, 'login.failed', { reason: 'wrong_mfa_code' });
+      await this.db.transaction((tx) =>
+        this.record(tx, caller, userId, 'login.failed', { reason: 'wrong_mfa_code' }),
+      );
       throw invalidMfaCode();
     }
     await this.giveBack(userId);
@@ -69,15 +75,24 @@ export class FactorTries {
     await this.limits.giveBack(WRONG_CODES, userId).catch(() => {});
   }
 
+  /** The owner hears of it: whoever enters codes is past the password. */
+  private async locked(caller: Caller, userId: string, retryAfter: number): Promise<void> {
+    const tellsOwner = (await this.limits.tryConsume([LOCK_MAILS, userId])) === null;
+    await this.db.transaction(async (tx) => {
+      await this.record(tx, caller, userId, 'login.locked', { retry_after: retryAfter });
+      const minutes = WRONG_CODES.seconds / 60;
+      if (tellsOwner) await this.mails.enqueue(tx, codesLockedMail, { user_id: userId }, { minutes });
+    });
+  }
+
   private async record<T extends 'login.failed' | 'login.locked'>(
+    tx: EntityManager,
     caller: Caller,
     userId: string,
     type: T,
     data: EventData[T],
   ): Promise<void> {
     const actor = caller.userId === undefined ? 'anonymous' : undefined;
-    await this.db.transaction((tx) =>
-      this.events.record(tx, caller, { type, subject: `user:${userId}`, actor, data }),
-    );
+    await this.events.record(tx, caller, { type, subject: `user:${userId}`, actor, data });
   }
 }

@@ -25,10 +25,8 @@ export class RegenerateBackupCodes {
     const { userId } = caller;
     const { factor } = await this.factor.prove(caller, userId, code);
     return this.db.transaction(async (tx) => {
-      await tx.query(`SELECT FROM users WHERE id = $1 FOR NO KEY UPDATE`, [userId]);
       // Codes of a factor that was replaced since would be good for nothing.
-      const wrapped = await this.record.wrappedSecret(tx, userId);
-      if (!wrapped?.equals(factor.wrapped)) throw mfaNotEnabled();
+      if (!(await this.record.lockIfStill(tx, userId, factor))) throw mfaNotEnabled();
       const codes = await this.record.replaceBackupCodes(tx, userId, factor.secret);
       await this.events.record(tx, caller, {
         type: 'mfa.backup_codes_regenerated',

@@ -1,10 +1,10 @@
 import { Injectable } from '@nestjs/common';
-import { EntityManager } from 'typeorm';
+import { EntityManager, IsNull } from 'typeorm';
 import { Caller } from '../common/caller';
-import { AccountClaims } from '../identities/account-claims.service';
 import { AccountMails } from '../identities/account-mails.service';
 import { User } from '../identities/user.entity';
 import { Events } from '../infra/events/events';
+import { RemoveSecondFactor } from '../mfa/remove-second-factor.service';
 import { EndSessions } from '../sessions/end-sessions.service';
 import { OneTimeTokens } from '../tokens/one-time-tokens.service';
 import { accountClaimedMail } from './account-claimed.mail';
@@ -21,7 +21,7 @@ import { ProviderLinks } from './provider-links.service';
 export class ClaimAccount {
   constructor(
     private readonly endSessions: EndSessions,
-    private readonly claims: AccountClaims,
+    private readonly secondFactor: RemoveSecondFactor,
     private readonly tokens: OneTimeTokens,
     private readonly links: ProviderLinks,
     private readonly events: Events,
@@ -38,8 +38,8 @@ export class ClaimAccount {
       caller,
       { userId, reason: 'account_claimed', ends: () => true, underWay: true },
       async (tx) => {
-        await takeOver(tx, userId, profile, at);
-        await this.claims.run(tx, caller, userId);
+        const wasSetUp = await takeOver(tx, userId, profile, at);
+        await this.secondFactor.forget(tx, caller, userId, 'account_claimed');
         await this.tokens.discard(tx, userId, 'email_verification');
         await this.tokens.discard(tx, userId, 'password_reset');
         await this.events.record(tx, caller, {
@@ -48,7 +48,7 @@ export class ClaimAccount {
           data: {},
         });
         await this.links.add(tx, caller, userId, profile.subject);
-        await this.mails.enqueue(tx, accountClaimedMail, { user_id: userId }, {});
+        await this.mails.enqueue(tx, accountClaimedMail, { user_id: userId }, { was_set_up: wasSetUp });
         // With the epoch of this very moment: what ends sessions after it ends this sign-in too.
         claimed = await tx.findOneByOrFail(User, { id: userId });
       },
@@ -58,20 +58,40 @@ export class ClaimAccount {
   }
 }
 
+/**
+ * With the account's row locked.
+ * @returns whether somebody had chosen a password. Where nobody has, an administrator made the account, and what it says
+ * of its owner is the administrator's word.
+ */
 async function takeOver(
   tx: EntityManager,
   userId: string,
   { email, name }: GoogleProfile,
   at: Date,
-): Promise<void> {
-  const [, count] = await tx.query<[unknown[], number]>(
-    `UPDATE users SET email_verified_at = $4, status = 'active', password_hash = NULL, password_changed_at = NULL,
-       name = $3, phone = NULL, avatar_url = NULL, timezone = 'UTC', locale = 'en-US', updated_at = $4
-     WHERE id = $1 AND email = $2 AND email_verified_at IS NULL AND status = 'pending_verification'
-       AND kind = 'person' AND deleted_at IS NULL`,
-    [userId, email, name, at],
+): Promise<boolean> {
+  const account = await tx.findOneBy(User, {
+    id: userId,
+    email,
+    kind: 'person',
+    status: 'pending_verification',
+    emailVerifiedAt: IsNull(),
+    deletedAt: IsNull(),
+  });
+  if (!account) throw new LinkRaced();
+  const wasSetUp = account.passwordHash !== null;
+  await tx.update(
+    User,
+    { id: userId },
+    {
+      status: 'active',
+      emailVerifiedAt: at,
+      updatedAt: at,
+      passwordHash: null,
+      passwordChangedAt: null,
+      ...(wasSetUp && { name, phone: null, avatarUrl: null, timezone: 'UTC', locale: 'en-US' }),
+    },
   );
-  if (count === 0) throw new LinkRaced();
   // The owner is told of the stranger's devices, should they turn up again, as of any other new one.
   await tx.query(`DELETE FROM known_devices WHERE user_id = $1`, [userId]);
+  return wasSetUp;
 }

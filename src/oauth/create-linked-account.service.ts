@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { EntityManager } from 'typeorm';
 import { Roles } from '../authz/roles.service';
+import { SIGN_UP_ROLE } from '../authz/sign-up-role';
 import { Caller } from '../common/caller';
 import { Clock } from '../common/clock';
 import { newId } from '../common/ids';
@@ -51,7 +52,7 @@ export class CreateLinkedAccount {
         data: { method: 'google' },
       });
       await this.links.add(tx, caller, row.id, subject);
-      await this.roles.assign(tx, caller, row.id, 'trader');
+      await this.roles.assign(tx, caller, row.id, SIGN_UP_ROLE);
       return tx.findOneByOrFail(User, { id: row.id });
     });
   }

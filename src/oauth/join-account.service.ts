@@ -18,7 +18,7 @@ export class JoinAccount {
     private readonly mails: AccountMails,
   ) {}
 
-  /** @throws google_already_linked, account_suspended, account_deactivated, LinkRaced */
+  /** @throws google_already_linked, AccountRefused, LinkRaced */
   async run(caller: Caller, userId: string, { subject, email }: GoogleProfile): Promise<User> {
     return this.db.transaction(async (tx) => {
       const user = await tx.findOne(User, {

@@ -36,10 +36,7 @@ export class LinkIdentity {
     private readonly claim: ClaimAccount,
   ) {}
 
-  /**
-   * @throws email_not_verified, email_not_usable, google_already_linked, account_suspended, account_deactivated,
-   * unavailable
-   */
+  /** @throws email_not_verified, email_not_usable, google_already_linked, AccountRefused, unavailable */
   async run(caller: Caller, identity: GoogleIdentity): Promise<LinkedAccount> {
     requireVerified(identity);
     for (let tries = 1; ; tries++) {

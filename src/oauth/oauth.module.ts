@@ -5,6 +5,7 @@
 import { Module } from '@nestjs/common';
 import { AuthzModule } from '../authz/authz.module';
 import { IdentitiesModule } from '../identities/identities.module';
+import { MfaModule } from '../mfa/mfa.module';
 import { SessionsModule } from '../sessions/sessions.module';
 import { TokensModule } from '../tokens/tokens.module';
 import { ClaimAccount } from './claim-account.service';
@@ -16,7 +17,7 @@ import { OAuthStates } from './oauth-states';
 import { ProviderLinks } from './provider-links.service';
 
 @Module({
-  imports: [IdentitiesModule, AuthzModule, TokensModule, SessionsModule],
+  imports: [IdentitiesModule, AuthzModule, TokensModule, SessionsModule, MfaModule],
   providers: [
     OAuthStates,
     GoogleClient,

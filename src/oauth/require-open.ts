@@ -1,13 +1,14 @@
 import { accountDeactivated, accountSuspended } from '../identities/identities.errors';
 import { User } from '../identities/user.entity';
+import { AccountRefused } from './account-refused';
 import { emailNotUsable } from './oauth.errors';
 
 /**
  * Whether an account may be opened with Google.
- * @throws account_suspended, account_deactivated; email_not_usable where it is a service's.
+ * @throws AccountRefused with account_suspended or account_deactivated; email_not_usable where it is a service's.
  */
-export function requireOpen({ kind, status }: User): void {
-  if (kind !== 'person') throw emailNotUsable();
-  if (status === 'suspended') throw accountSuspended();
-  if (status === 'deactivated') throw accountDeactivated();
+export function requireOpen(user: User): void {
+  if (user.kind !== 'person') throw emailNotUsable();
+  if (user.status === 'suspended') throw new AccountRefused(user, accountSuspended());
+  if (user.status === 'deactivated') throw new AccountRefused(user, accountDeactivated());
 }

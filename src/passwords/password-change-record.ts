@@ -1,7 +1,8 @@
 import { Injectable } from '@nestjs/common';
-import { EntityManager } from 'typeorm';
+import { EntityManager, FindOptionsWhere, In, IsNull } from 'typeorm';
 import { AuthenticatedCaller } from '../common/caller';
 import { Clock } from '../common/clock';
+import { notAuthenticated } from '../common/common.errors';
 import { AccountMails } from '../identities/account-mails.service';
 import { User } from '../identities/user.entity';
 import { Events } from '../infra/events/events';
@@ -9,6 +10,8 @@ import { EndSessions } from '../sessions/end-sessions.service';
 import { OneTimeTokens } from '../tokens/one-time-tokens.service';
 import { passwordChangedMail } from './password-changed.mail';
 import { invalidCurrentPassword } from './passwords.errors';
+
+const OPEN: FindOptionsWhere<User> = { deletedAt: IsNull(), status: In(['active', 'pending_verification']) };
 
 /** What a change of password leaves in PostgreSQL. */
 @Injectable()
@@ -21,7 +24,7 @@ export class PasswordChangeRecord {
     private readonly mails: AccountMails,
   ) {}
 
-  /** @returns ids of the sessions that were ended. */
+  /** @returns ids of the sessions that were ended. @throws not_authenticated, invalid_current_password, invalid_access_token */
   async write(caller: AuthenticatedCaller, user: User, hash: string, endOthers: boolean): Promise<string[]> {
     return this.endSessions.run(
       caller,
@@ -31,6 +34,7 @@ export class PasswordChangeRecord {
         ends: (session) => endOthers && session.id !== caller.sessionId,
         // Also where the others stay: somebody may be signing in with the old password right now.
         underWay: true,
+        by: caller.sessionId,
       },
       (tx, ended) => this.change(tx, caller, user, hash, ended.length),
     );
@@ -47,10 +51,15 @@ export class PasswordChangeRecord {
     // Of two changes at once, the second one's present password is no longer the present one.
     const { affected } = await tx.update(
       User,
-      { id: user.id, passwordHash: user.passwordHash! },
+      { id: user.id, passwordHash: user.passwordHash!, ...OPEN },
       { passwordHash, passwordChangedAt: now, updatedAt: now },
     );
-    if (affected !== 1) throw invalidCurrentPassword();
+    if (affected !== 1) {
+      // Or the account was closed or deleted since the call began.
+      throw (await tx.existsBy(User, { id: user.id, ...OPEN }))
+        ? invalidCurrentPassword()
+        : notAuthenticated();
+    }
     await this.tokens.discard(tx, user.id, 'password_reset');
     await this.events.record(tx, caller, {
       type: 'password.changed',

@@ -2,7 +2,6 @@ import { Injectable } from '@nestjs/common';
 import { EntityManager } from 'typeorm';
 import { Caller } from '../common/caller';
 import { Clock } from '../common/clock';
-import { AccountClaims } from '../identities/account-claims.service';
 import { AccountMails } from '../identities/account-mails.service';
 import { Events } from '../infra/events/events';
 import { EndSessions } from '../sessions/end-sessions.service';
@@ -19,9 +18,9 @@ export class PasswordResetRecord {
     private readonly endSessions: EndSessions,
     private readonly events: Events,
     private readonly mails: AccountMails,
-    private readonly claims: AccountClaims,
   ) {}
 
+  /** @throws invalid_reset_token also where the account was closed or deleted since the link was looked at. */
   async write(caller: Caller, tokenId: string, userId: string, passwordHash: string): Promise<void> {
     await this.endSessions.run(
       caller,
@@ -37,14 +36,23 @@ export class PasswordResetRecord {
           actor: subject,
           data: { sessions_revoked: ended.length },
         });
-        if (isFirstProof) await this.claims.run(tx, caller, userId);
+        if (isFirstProof)
+          await this.events.record(tx, caller, {
+            type: 'user.email_verified',
+            subject,
+            actor: subject,
+            data: {},
+          });
         await this.mails.enqueue(tx, passwordChangedMail, { user_id: userId }, {});
       },
     );
   }
 }
 
-/** The link came by mail, so it proves the address too: that is how an owner takes back an account of a stranger's. */
+/**
+ * The link came by mail, so it proves the address too. A second factor stays all the same: who has the mailbox has one
+ * factor (contract, "Password reset").
+ */
 async function setPassword(
   tx: EntityManager,
   userId: string,
@@ -56,9 +64,10 @@ async function setPassword(
        email_verified_at = coalesce(users.email_verified_at, $3),
        status = CASE users.status WHEN 'pending_verification' THEN 'active' ELSE users.status END
      FROM (SELECT id, email_verified_at FROM users WHERE id = $1) AS before
-     WHERE users.id = before.id
+     WHERE users.id = before.id AND users.deleted_at IS NULL AND users.status IN ('active', 'pending_verification')
      RETURNING before.email_verified_at IS NULL AS "isFirstProof"`,
     [userId, hash, now],
   );
-  return rows[0] ?? { isFirstProof: false };
+  if (!rows[0]) throw invalidResetToken();
+  return rows[0];
 }

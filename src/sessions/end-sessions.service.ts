@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { EntityManager } from 'typeorm';
 import { Caller } from '../common/caller';
+import { invalidAccessToken } from '../common/common.errors';
 import { RevocationReason } from '../infra/events/event-types';
 import { Events } from '../infra/events/events';
 import { Session } from './session';
@@ -16,6 +17,11 @@ interface Ending {
    * The sessions that stay are then moved into the new epoch.
    */
   underWay: boolean;
+  /**
+   * The session that asks for the change, where it may only happen while that one is in force. A call that was under
+   * way when its session ended must not act on an account that is somebody else's by now.
+   */
+  by?: string;
 }
 
 /**
@@ -34,18 +40,23 @@ export class EndSessions {
   /**
    * @param change what else belongs into the transaction; gets the ids of the sessions that end.
    * @returns those ids.
+   * @throws invalid_access_token where the session that asks (`by`) is over; and what `change` throws, which comes first.
    */
   async run(
     caller: Caller,
-    { userId, reason, ends, underWay }: Ending,
+    { userId, reason, ends, underWay, by }: Ending,
     change: (tx: EntityManager, sessionIds: string[]) => Promise<void> = async () => {},
   ): Promise<string[]> {
     const open = await this.store.list(userId);
+    const asking = open.find(({ id }) => id === by);
+    if (by !== undefined && !asking) throw invalidAccessToken();
     const sessionIds = open.filter(ends).map((session) => session.id);
     const kept = open.filter((session) => !ends(session)).map((session) => session.id);
     const epoch = await this.db.transaction(async (tx) => {
-      const before = await (underWay ? nextEpoch(tx, userId) : lockUser(tx, userId));
+      const present = await (underWay ? nextEpoch(tx, userId) : lockEpoch(tx, userId));
+      const before = underWay ? present + 1 : undefined;
       await change(tx, sessionIds);
+      if (asking && asking.epoch !== present) throw invalidAccessToken();
       if (sessionIds.length > 0 || before !== undefined) {
         await this.events.record(tx, caller, {
           type: 'session.revoked',
@@ -60,22 +71,26 @@ export class EndSessions {
       return before;
     });
     sessionsEnded.inc({ reason }, sessionIds.length);
-    if (epoch !== undefined) await this.store.revokeBefore(userId, epoch, kept);
+    if (epoch !== undefined) await this.store.revokeBefore(userId, epoch, kept, reason);
     else await this.store.revoke(userId, sessionIds);
     return sessionIds;
   }
 }
 
-/** A sign-in that is under way was let in under the old number, and will find it changed. */
+/** The user's row before the subject's lock: the order that `Events.record` asks for. */
+async function lockEpoch(tx: EntityManager, userId: string): Promise<number> {
+  const [row] = await tx.query<{ session_epoch: number }[]>(
+    `SELECT session_epoch FROM users WHERE id = $1 FOR NO KEY UPDATE`,
+    [userId],
+  );
+  return row?.session_epoch ?? 0;
+}
+
+/** A sign-in that is under way was let in under the old number, and will find it changed. @returns the old one. */
 async function nextEpoch(tx: EntityManager, userId: string): Promise<number> {
   const [rows] = await tx.query<[{ session_epoch: number }[], number]>(
-    `UPDATE users SET session_epoch = session_epoch + 1 WHERE id = $1 RETURNING session_epoch`,
+    `UPDATE users SET session_epoch = session_epoch + 1 WHERE id = $1 RETURNING session_epoch - 1 AS session_epoch`,
     [userId],
   );
   return rows[0]?.session_epoch ?? 0;
-}
-
-/** The user's row before the subject's lock: the order that `Events.record` asks for. */
-async function lockUser(tx: EntityManager, userId: string): Promise<undefined> {
-  await tx.query(`SELECT FROM users WHERE id = $1 FOR NO KEY UPDATE`, [userId]);
 }

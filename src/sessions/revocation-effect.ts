@@ -18,7 +18,8 @@ export class RevocationEffect implements OnModuleInit {
       const userId = subject.slice('user:'.length);
       await this.store.revoke(userId, data.session_ids);
       if (data.before_epoch !== undefined) {
-        await this.store.revokeBefore(userId, data.before_epoch, data.kept_session_ids ?? []);
+        const { before_epoch, kept_session_ids = [], reason } = data;
+        await this.store.revokeBefore(userId, before_epoch, kept_session_ids, reason);
       }
     });
   }

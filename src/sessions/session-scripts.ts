@@ -89,32 +89,23 @@ return { 'rotated', string.format('%.0f', s.counter), string.format('%.0f', s.ab
 `;
 
 /**
- * KEYS: user's sessions. ARGV: epoch, ids that stay…
+ * KEYS: user's sessions. ARGV: epoch, 1 where those that stay have proved the second factor, ids that stay…
  * Ends every session opened under an older epoch; those that stay move into this one.
  */
 export const revokeBeforeScript = `${readState}
 local stays = {}
-for i = 2, #ARGV do stays[ARGV[i]] = true end
+for i = 3, #ARGV do stays[ARGV[i]] = true end
 local all = redis.call('HGETALL', KEYS[1])
 for i = 1, #all, 2 do
   local s = not string.find(all[i], ':', 1, true) and read(all[i + 1])
   if s and s.epoch < tonumber(ARGV[1]) then
     if stays[all[i]] then
       s.epoch = tonumber(ARGV[1])
+      if ARGV[2] == '1' then s.mfa = 1 end
       redis.call('HSET', KEYS[1], all[i], write(s))
     else
       drop(KEYS[1], all[i])
     end
   end
 end
-`;
-
-/** KEYS: user's sessions. ARGV: id. Notes that a session has proved the second factor; answers 1 where it is there. */
-export const proveSecondFactorScript = `${readState}
-local state = redis.call('HGET', KEYS[1], ARGV[1])
-if not state then return 0 end
-local s = read(state)
-s.mfa = 1
-redis.call('HSET', KEYS[1], ARGV[1], write(s))
-return 1
 `;

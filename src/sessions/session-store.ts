@@ -2,15 +2,20 @@ import { Inject, Injectable } from '@nestjs/common';
 import { Redis, Result } from 'ioredis';
 import { Clock } from '../common/clock';
 import { CONFIG, Config } from '../config/config';
+import { RevocationReason } from '../infra/events/event-types';
 import { Session, SessionAbout } from './session';
-import { openScript, proveSecondFactorScript, revokeBeforeScript, rotateScript } from './session-scripts';
+import { openScript, revokeBeforeScript, rotateScript } from './session-scripts';
 
 declare module 'ioredis' {
   interface RedisCommander<Context> {
     openSession(key: string, ...args: (string | number)[]): Result<string[], Context>;
     rotateSession(key: string, ...args: (string | number)[]): Result<[string, ...string[]], Context>;
-    proveSecondFactor(key: string, id: string): Result<number, Context>;
-    revokeSessionsBefore(key: string, epoch: number, ...staying: string[]): Result<null, Context>;
+    revokeSessionsBefore(
+      key: string,
+      epoch: number,
+      proved: 0 | 1,
+      ...staying: string[]
+    ): Result<null, Context>;
   }
 }
 
@@ -37,7 +42,6 @@ export class SessionStore {
   ) {
     redis.defineCommand('openSession', { numberOfKeys: 1, lua: openScript });
     redis.defineCommand('rotateSession', { numberOfKeys: 1, lua: rotateScript });
-    redis.defineCommand('proveSecondFactor', { numberOfKeys: 1, lua: proveSecondFactorScript });
     redis.defineCommand('revokeSessionsBefore', { numberOfKeys: 1, lua: revokeBeforeScript });
   }
 
@@ -116,20 +120,25 @@ export class SessionStore {
       .sort((a, b) => b.lastActiveAt - a.lastActiveAt);
   }
 
-  /** Notes that a session has proved the second factor; one that is not there is not an error. */
-  async proveSecondFactor(userId: string, sessionId: string): Promise<void> {
-    await this.redis.proveSecondFactor(key(userId), sessionId);
-  }
-
   /** Ends these sessions; those that are not there are not an error. */
   async revoke(userId: string, sessionIds: readonly string[]): Promise<void> {
     if (sessionIds.length === 0) return;
     await this.redis.hdel(key(userId), ...sessionIds.flatMap((id) => [id, `${id}:about`]));
   }
 
-  /** Ends every session that was opened under an epoch smaller than this; those that stay move into it. */
-  async revokeBefore(userId: string, epoch: number, staying: readonly string[]): Promise<void> {
-    await this.redis.revokeSessionsBefore(key(userId), epoch, ...staying);
+  /**
+   * Ends every session that was opened under an epoch smaller than this; those that stay move into it. Where the reason
+   * is that the second factor was turned on, they have proved it: it is noted in the same step, for a refresh in
+   * between would find a session without it, and end it.
+   */
+  async revokeBefore(
+    userId: string,
+    epoch: number,
+    staying: readonly string[],
+    reason?: RevocationReason,
+  ): Promise<void> {
+    const proved = reason === 'mfa_enabled' ? 1 : 0;
+    await this.redis.revokeSessionsBefore(key(userId), epoch, proved, ...staying);
   }
 }
 

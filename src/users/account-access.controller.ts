@@ -26,7 +26,8 @@ export class AccountAccessController {
   @Post('suspend')
   @Operation({
     summary: 'Suspend an account',
-    description: 'Its sessions end at once, and its API keys stop working. Its owner is mailed.',
+    description:
+      'Answers with the account, so it needs `user:read` too. Its sessions end at once, and its API keys stop working. Its owner is mailed.',
     reply: Account,
     permission: 'user:write',
     errors: [...bodyErrors, notFound, escalationRefused, lastAdministrator],
@@ -43,7 +44,7 @@ export class AccountAccessController {
   @Post('reactivate')
   @Operation({
     summary: 'Open a suspended account again',
-    description: 'Its owner is mailed.',
+    description: 'Answers with the account, so it needs `user:read` too. Its owner is mailed.',
     reply: Account,
     permission: 'user:write',
     errors: [...bodyErrors, notFound, escalationRefused],
@@ -59,7 +60,8 @@ export class AccountAccessController {
   @Post('mfa/reset')
   @Operation({
     summary: 'Remove the second factor of somebody who has lost it',
-    description: 'Ends every session of the account. Its owner is mailed.',
+    description:
+      'Answers with the account, so it needs `user:read` too. Ends every session of the account. Its owner is mailed.',
     reply: Account,
     permission: 'user:write',
     errors: [...bodyErrors, notFound, escalationRefused, mfaNotEnabled],

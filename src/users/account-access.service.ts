@@ -46,8 +46,8 @@ export class AccountAccess {
    */
   async resetSecondFactor(caller: IdentifiedCaller, userId: string): Promise<void> {
     requirePermission(caller, 'user:write');
+    requirePermission(caller, 'user:read');
     refuseSelf(caller, userId);
-    await this.authority.requireOver(caller, userId);
-    await this.secondFactor.reset(caller, userId);
+    await this.secondFactor.reset(caller, userId, (tx) => this.authority.requireOver(caller, userId, tx));
   }
 }

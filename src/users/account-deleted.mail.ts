@@ -10,7 +10,7 @@ export const accountDeletedMail = defineAccountMail({
       subject: 'Your account was deleted',
       write: () => ({
         paragraphs: [
-          'Your account was deleted just now. Nobody can sign in to it any more; what we know about you will be erased in 30 days.',
+          'Your account was deleted just now, and nobody can sign in to it any more. Your profile will be erased in 30 days; our security log keeps what was done with the account, and from which network addresses and browsers.',
           'If it was not you who asked for this, tell us before then.',
         ],
       }),

@@ -10,7 +10,16 @@ import { RemoveSecondFactor } from '../mfa/remove-second-factor.service';
 import { OneTimeTokens } from '../tokens/one-time-tokens.service';
 import { accountDeletedMail } from './account-deleted.mail';
 
-/** What a deletion leaves in PostgreSQL: the row, without anything that would open it. */
+const GONE_AT_ONCE = [
+  // So that the same account at the provider can open a new one here.
+  'auth_providers',
+  'known_devices',
+  // What the account could do is told by the events. Whoever lists a role meets the living alone.
+  'user_roles',
+  'user_permissions',
+];
+
+/** What a deletion leaves in PostgreSQL: the row, without anything that would open it or that it could do. */
 @Injectable()
 export class AccountDeletionRecord {
   constructor(
@@ -31,14 +40,13 @@ export class AccountDeletionRecord {
     const { affected } = await tx.update(
       User,
       { id: userId, deletedAt: IsNull() },
-      { status: 'deleted', deletedAt: now, updatedAt: now },
+      { status: 'deleted', deletedAt: now, updatedAt: now, passwordHash: null, passwordChangedAt: null },
     );
     if (affected !== 1) return false;
     await this.tokens.discard(tx, userId, 'email_verification');
     await this.tokens.discard(tx, userId, 'password_reset');
     await this.secondFactor.forget(tx, caller, userId, 'account_deleted');
-    // So that the same account at the provider can open a new one here.
-    await tx.query(`DELETE FROM auth_providers WHERE user_id = $1`, [userId]);
+    for (const table of GONE_AT_ONCE) await tx.query(`DELETE FROM ${table} WHERE user_id = $1`, [userId]);
     const apiKeysRevoked = await this.apiKeys.ofUser(tx, caller, userId);
     await this.events.record(tx, caller, {
       type: 'user.deleted',

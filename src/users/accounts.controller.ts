@@ -30,7 +30,7 @@ export class AccountsController {
   @Operation({
     summary: 'Find accounts',
     description:
-      'Newest first. Filters go together. `offset` reaches 10,000; to walk through everything, ask for `after` the last `user_id` you have got.',
+      'Newest first; where `email` is given, in the order of the addresses. Filters go together. `offset` reaches 10,000; to walk through everything, ask for `after` the last `user_id` you have got.',
     reply: AccountList,
     permission: 'user:read',
     errors: [validationFailed],
@@ -43,7 +43,7 @@ export class AccountsController {
   @Operation({
     summary: 'Make an account for somebody, or for a service',
     description:
-      'A person is mailed a link that sets the first password, and is a trader like whoever signs up. A service starts with no role and no key.',
+      'Answers with the account, so it needs `user:read` too. A person is mailed a link that sets the first password, and is a trader like whoever signs up. A service starts with no role and no key.',
     status: 201,
     reply: Account,
     permission: 'user:write',
@@ -62,7 +62,8 @@ export class AccountsController {
   @Patch(':user_id')
   @Operation({
     summary: "Change an account's profile",
-    description: 'Only what is given changes. `null` removes phone and avatar.',
+    description:
+      'Answers with the account, so it needs `user:read` too. Only what is given changes. `null` removes phone and avatar.',
     reply: Account,
     permission: 'user:write',
     errors: [...bodyErrors, notFound, escalationRefused],

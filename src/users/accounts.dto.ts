@@ -12,7 +12,6 @@ import { Profile } from './profile.dto';
 const TIME = { format: 'date-time', example: '2026-11-22T09:30:00.000Z' };
 const KINDS = ['person', 'service'] as const;
 const LIVING = ['pending_verification', 'active', 'suspended', 'deactivated'] as const;
-const ID = { example: '0192f0a4-5c1e-7cc2-b4d5-7f3d7f1e9f10', format: 'uuid' };
 
 export class Account extends Profile {
   @ApiProperty({ enum: KINDS, example: 'person' })
@@ -34,7 +33,7 @@ export class AccountItem extends OmitType(Account, [
 ]) {}
 
 export class AccountList {
-  @ApiProperty({ type: [AccountItem], description: 'Newest first' })
+  @ApiProperty({ type: [AccountItem], description: 'Newest first; by address where `email` was given' })
   users!: AccountItem[];
 
   @ApiProperty({ example: 1, description: 'All that fit the filters, counted up to 10,000' })
@@ -53,8 +52,9 @@ export class AccountList {
   has_more!: boolean;
 }
 
+/** Without `example`: Swagger UI would fill them all in, and find nobody. */
 export class AccountsQuery extends PageQuery {
-  @ApiPropertyOptional({ example: 'asha@', maxLength: 254, description: 'What the address begins with' })
+  @ApiPropertyOptional({ maxLength: 254, description: 'What the address begins with, for example `asha@`' })
   @Maybe()
   @Transform(({ value }: { value: unknown }) =>
     typeof value === 'string' ? value.trim().toLowerCase() : value,
@@ -67,15 +67,18 @@ export class AccountsQuery extends PageQuery {
   @IsIn(LIVING)
   status?: UserStatus;
 
-  @ApiPropertyOptional({ example: 'admin', maxLength: 64, description: 'A role they have been assigned' })
+  @ApiPropertyOptional({
+    maxLength: 64,
+    description: 'A role they have been assigned, for example `admin`',
+  })
   @Maybe()
   @IsText({ min: 1, max: 64 })
   role?: string;
 
   @ApiPropertyOptional({
-    ...ID,
+    format: 'uuid',
     description:
-      'Those older than this account: the last `user_id` of the page before. For walking through everything; not together with `offset`.',
+      'Those that come after this account: the last `user_id` of the page before. For walking through everything; not together with `offset`.',
   })
   @Maybe()
   @IsUUID('all', { message: '$property must be a user_id' })
@@ -121,7 +124,8 @@ export class SuspendBody {
   @ApiPropertyOptional({
     example: 'Chargeback under investigation',
     maxLength: 500,
-    description: 'For the audit log; the owner is not told',
+    description:
+      'For the audit log, which keeps it for ever, also after the account is erased: no personal data. The owner is not told',
   })
   @Maybe()
   @IsText({ min: 1, max: 500 })

@@ -29,6 +29,7 @@ export class Accounts {
   /** @throws permission_denied, not_found, escalation_refused */
   async update(caller: IdentifiedCaller, userId: string, body: UpdateProfileBody): Promise<Account> {
     requirePermission(caller, 'user:write');
+    requirePermission(caller, 'user:read');
     await this.db.transaction(async (tx) => {
       await this.authority.requireOver(caller, userId, tx);
       await this.changes.write(tx, caller, userId, body);
@@ -36,7 +37,7 @@ export class Accounts {
     return this.show(userId);
   }
 
-  /** For whoever has just changed it. @throws not_found */
+  /** For whoever has just changed it, and may read it. @throws not_found */
   async show(userId: string): Promise<Account> {
     const principal = await this.principals.load(userId);
     if (!principal) throw notFound();

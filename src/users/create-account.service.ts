@@ -3,6 +3,7 @@ import { EntityManager } from 'typeorm';
 import { Principals } from '../authz/principals.service';
 import { requirePermission } from '../authz/require-permission';
 import { Roles } from '../authz/roles.service';
+import { SIGN_UP_ROLE } from '../authz/sign-up-role';
 import { IdentifiedCaller } from '../common/caller';
 import { Clock } from '../common/clock';
 import { newId } from '../common/ids';
@@ -31,6 +32,7 @@ export class CreateAccount {
   /** @throws permission_denied, email_taken */
   async run(caller: IdentifiedCaller, body: CreateAccountBody): Promise<Account> {
     requirePermission(caller, 'user:write');
+    requirePermission(caller, 'user:read');
     return this.db.transaction(async (tx) => {
       const userId = await this.insert(tx, body);
       if (userId === null) throw emailTaken();
@@ -40,7 +42,7 @@ export class CreateAccount {
         data: { method: 'administrator', kind: body.kind },
       });
       if (body.kind === 'person') {
-        await this.roles.assign(tx, caller, userId, 'trader');
+        await this.roles.assign(tx, caller, userId, SIGN_UP_ROLE);
         await this.invitation.enqueue(tx, userId);
       }
       return accountOf((await this.principals.load(userId, tx))!);

@@ -28,20 +28,25 @@ export class DeleteAccount {
     private readonly record: AccountDeletionRecord,
   ) {}
 
-  /** @throws verification_required, invalid_current_password, rate_limited, hashing_busy, last_administrator */
+  /**
+   * @throws verification_required, invalid_current_password, rate_limited, hashing_busy, last_administrator,
+   * invalid_access_token when the session was ended just now
+   */
   async own(
     caller: AuthenticatedCaller,
     proof: { password?: string; verificationToken?: string },
   ): Promise<DeleteAccountReply> {
     await this.presence.require(caller, proof);
     // Of two calls at once, the second one has no account any more.
-    return this.run(caller, caller.userId, { gone: notAuthenticated });
+    return this.run(caller, caller.userId, { by: caller.sessionId, gone: notAuthenticated });
   }
 
   /** @throws permission_denied, not_found, escalation_refused (also for the own account), last_administrator */
   async ofOther(caller: IdentifiedCaller, userId: string): Promise<DeleteAccountReply> {
     requirePermission(caller, 'user:write');
     refuseSelf(caller, userId);
+    // First without a lock: whoever may not, puts up no fence.
+    await this.authority.requireOver(caller, userId);
     const authorise = (tx: EntityManager) => this.authority.requireOver(caller, userId, tx);
     return this.run(caller, userId, { authorise, gone: notFound });
   }
@@ -49,12 +54,16 @@ export class DeleteAccount {
   private async run(
     caller: IdentifiedCaller,
     userId: string,
-    { authorise, gone }: { authorise?: (tx: EntityManager) => Promise<void>; gone: ErrorDefinition },
+    {
+      by,
+      authorise,
+      gone,
+    }: { by?: string; authorise?: (tx: EntityManager) => Promise<void>; gone: ErrorDefinition },
   ): Promise<DeleteAccountReply> {
     const ended = await this.cache.whileChanging(userId, () =>
       this.endSessions.run(
         caller,
-        { userId, reason: 'account_deleted', ends: () => true, underWay: true },
+        { userId, reason: 'account_deleted', ends: () => true, underWay: true, by },
         async (tx, sessionIds) => {
           await authorise?.(tx);
           await this.lastAdministrator.protect(tx, userId);

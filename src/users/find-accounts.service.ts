@@ -14,10 +14,11 @@ type Row = Omit<AccountItem, 'created_at' | 'updated_at' | 'last_login_at'> & {
 
 /**
  * The best plan depends on what is asked: a prefix of one letter wants another index than a whole address. And there is
- * an index for everything that can be asked: reading the whole table is never the answer.
+ * an index for everything that can be asked: reading a whole table, to pick from it or to join it, is never the answer.
  */
 export const PLANNING = `
-  SELECT set_config('plan_cache_mode', 'force_custom_plan', true), set_config('enable_seqscan', 'off', true)`;
+  SELECT set_config('plan_cache_mode', 'force_custom_plan', true), set_config('enable_seqscan', 'off', true),
+         set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true)`;
 
 /** Finds accounts for administrators, however many there are. */
 @Injectable()

@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { EntityManager } from 'typeorm';
+import { Authority } from '../authz/authority.service';
 import { PermissionCache } from '../authz/permission-cache';
 import { requirePermission } from '../authz/require-permission';
 import { IdentifiedCaller } from '../common/caller';
@@ -19,6 +20,7 @@ export class Suspensions {
   constructor(
     private readonly db: EntityManager,
     private readonly cache: PermissionCache,
+    private readonly authority: Authority,
     private readonly endSessions: EndSessions,
     private readonly record: SuspensionRecord,
   ) {}
@@ -26,7 +28,10 @@ export class Suspensions {
   /** @throws permission_denied, not_found, escalation_refused (also for the own account), last_administrator */
   async suspend(caller: IdentifiedCaller, userId: string, reason: string | null): Promise<void> {
     requirePermission(caller, 'user:write');
+    requirePermission(caller, 'user:read');
     refuseSelf(caller, userId);
+    // First without a lock: whoever may not, puts up no fence.
+    await this.authority.requireOver(caller, userId);
     try {
       await this.cache.whileChanging(userId, () =>
         this.endSessions.run(
@@ -45,7 +50,9 @@ export class Suspensions {
   /** @throws permission_denied, not_found, escalation_refused (also for the own account) */
   async reactivate(caller: IdentifiedCaller, userId: string): Promise<void> {
     requirePermission(caller, 'user:write');
+    requirePermission(caller, 'user:read');
     refuseSelf(caller, userId);
+    await this.authority.requireOver(caller, userId);
     await this.cache.whileChanging(userId, () =>
       this.db.transaction((tx) => this.record.reactivate(tx, caller, userId)),
     );

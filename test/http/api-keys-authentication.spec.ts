@@ -174,6 +174,7 @@ describe('X-API-Key', () => {
         'post /v1/users/change-password',
         'post /v1/auth/logout',
         'get /v1/auth/sessions',
+        'post /v1/users/{user_id}/api-keys',
       ]),
     );
     // Not even whose key it is matters there.
@@ -193,7 +194,7 @@ describe('X-API-Key', () => {
     });
     for (const [path, method] of [
       ['/v1/users/{user_id}/api-keys', 'get'],
-      ['/v1/users/{user_id}/api-keys', 'post'],
+      ['/v1/users/{user_id}', 'patch'],
       ['/v1/api-keys/{key_id}', 'delete'],
     ] as const) {
       const { security, responses } = paths[path]![method as Method]!;
@@ -254,7 +255,7 @@ describe('X-API-Key', () => {
   });
 
   describe('allows', () => {
-    const check = () => withKey(service.client().post(keysOf(owner), {}), key.apiKey);
+    const check = () => withKey(service.client().patch(`/v1/users/${owner}`, {}), key.apiKey);
 
     it('what it names and its owner holds, and nothing else', async () => {
       await call().expect(200);

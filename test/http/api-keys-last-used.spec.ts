@@ -59,7 +59,7 @@ describe('when an API key was used last', () => {
   });
 
   it('counts also where the call is then refused, and not for what is no key any more', async () => {
-    const write = () => withKey(service.client().post(keysOf(owner), {}), key.apiKey);
+    const write = () => withKey(service.client().patch(`/v1/users/${owner}`, {}), key.apiKey);
     await expectProblem(write(), 403, 'permission_denied');
     await flush();
     const at = await lastUsed();

@@ -1,12 +1,13 @@
+import { Logger } from '@nestjs/common';
 import { createHash } from 'node:crypto';
 import { isApiKey } from '../../src/api-keys/api-key-format';
+import { ApiKeyUsage } from '../../src/api-keys/api-key-usage';
 import { RevokeApiKeys } from '../../src/api-keys/revoke-api-keys.service';
 import { systemCaller } from '../../src/common/caller';
 import { newId } from '../../src/common/ids';
-import { AccountClaims } from '../../src/identities/account-claims.service';
 import { eventsOf, setStatus } from '../support/account-rows';
 import { startService, TestService } from '../support/app';
-import { newHolder } from '../support/authority';
+import { giveUntil, newHolder, waitingForLocks } from '../support/authority';
 import { newAdministrator, newSignedIn, SignedIn } from '../support/people';
 import { expectInvalid, expectProblem } from '../support/problem';
 import { give, keysOf, newKey, newServiceAccount, withKey } from '../support/services';
@@ -34,6 +35,14 @@ describe('API keys', () => {
   const revoke = (keyId: string, by = admin) =>
     service.client().delete(`/v1/api-keys/${keyId}`, by.accessToken);
   const body = (more: object = {}) => ({ name: 'production', permissions: ['authz:check'], ...more });
+  /** Keys that nobody has; `expiresAt` and `id` are SQL. */
+  const addKeys = (userId: string, count: number, expiresAt: string, id = 'gen_random_uuid()') =>
+    service.db.query(
+      `INSERT INTO api_keys (id, user_id, name, prefix, key_hash, permissions, created_by, created_at, expires_at)
+       SELECT ${id}, $1, 'x', 'us_live_xxxx', sha256(gen_random_uuid()::text::bytea), '{}', 'system', now(), ${expiresAt}
+       FROM generate_series(1, $2::int) n`,
+      [userId, count],
+    );
   const countKeys = async (): Promise<number> => {
     const [{ count }] = await service.db.query('SELECT count(*)::int AS count FROM api_keys');
     return count;
@@ -243,24 +252,69 @@ describe('API keys', () => {
       await create(body()).expect(201);
     });
 
-    it('lets a service make keys that allow no more than its own', async () => {
+    it('needs a session: no key makes keys, for itself or for others', async () => {
       await give(service, owner, 'user:write');
-      const { apiKey, keyId } = await newKey(service, admin, owner, ['user:write', 'authz:check']);
+      const held = ['user:write', 'user:read', 'authz:check'];
+      const { apiKey } = await newKey(service, admin, owner, held);
       const lesser = await newServiceAccount(service, 'authz:check');
-      const by = (userId: string, permissions: string[]) =>
-        withKey(service.client().post(keysOf(userId), body({ permissions })), apiKey);
-      const { body: made } = await by(lesser, ['authz:check']).expect(201);
-      expect(made.key.created_by).toBe(`user:${owner}`);
-      const [event] = await service.db.query(
-        `SELECT actor, metadata FROM events WHERE subject = $1 AND event_type = 'api_key.created'`,
-        [`user:${lesser}`],
-      );
-      expect(event).toMatchObject({ actor: `user:${owner}`, metadata: { api_key_id: keyId } });
-      // Its owner may read users, the key may not: not even the own account is open to it.
-      await expectProblem(by(owner, ['user:read']), 403, 'escalation_refused');
-      await expectProblem(by(owner, ['authz:check']), 403, 'escalation_refused');
-      await give(service, lesser, 'audit:read');
-      await expectProblem(by(lesser, ['authz:check']), 403, 'escalation_refused');
+      const before = await countKeys();
+      for (const userId of [owner, lesser, admin.userId, newId()])
+        await expectProblem(
+          withKey(service.client().post(keysOf(userId), body()), apiKey),
+          403,
+          'session_required',
+        );
+      expect(await countKeys()).toBe(before);
+    });
+
+    it('gives none for longer than they hold it who make it', async () => {
+      const end = Date.now() + DAY;
+      const at = (ms: number) => new Date(ms).toISOString();
+      const temp = await newHolder(service, ['authz:check', 'user:write']);
+      await giveUntil(service, temp.userId, 'user:read', new Date(end));
+      const before = await countKeys();
+      for (const expires_at of [undefined, null, at(end + 1)])
+        await expectProblem(
+          create(body({ permissions: ['user:read'], expires_at }), temp),
+          403,
+          'escalation_refused',
+        );
+      expect(await countKeys()).toBe(before);
+      await create(body({ permissions: ['user:read'], expires_at: at(end) }), temp).expect(201);
+      await create(body({ permissions: ['authz:check'] }), temp).expect(201);
+    });
+
+    it('gives none what everybody has who signs up, but who makes it has not', async () => {
+      const trading = await newServiceAccount(service, 'trading_account:trade', 'user:read');
+      const support = await newHolder(service, ['user:write', 'user:read']);
+      const make = (permission: string) => create(body({ permissions: [permission] }), support, trading);
+      await expectProblem(make('trading_account:trade'), 403, 'escalation_refused');
+      await make('user:read').expect(201);
+    });
+
+    it('deletes the keys of the account whose end is 30 days ago', async () => {
+      const other = await newServiceAccount(service, 'authz:check');
+      const made = async (userId: string, daysAgo: number | null): Promise<string> => {
+        const { keyId } = await newKey(service, admin, userId, ['authz:check']);
+        await service.db.query(
+          `UPDATE api_keys SET expires_at = now() - $2::int * interval '1 day' WHERE id = $1`,
+          [keyId, daysAgo],
+        );
+        return keyId;
+      };
+      const [, recent, endless, others] = [
+        await made(owner, 31),
+        await made(owner, 29),
+        await made(owner, null),
+        await made(other, 31),
+      ];
+      const { keyId } = await newKey(service, admin, owner, ['authz:check']);
+      const idsOf = async (userId: string): Promise<string[]> =>
+        (await list('', admin, userId).expect(200)).body.api_keys.map(
+          (key: { key_id: string }) => key.key_id,
+        );
+      expect(await idsOf(owner)).toEqual([keyId, endless, recent]);
+      expect(await idsOf(other)).toEqual([others]);
     });
   });
 
@@ -422,12 +476,54 @@ describe('API keys', () => {
       expect(events.every(({ actor }) => actor === 'system')).toBe(true);
     });
 
-    it('die when the owner of an address takes the account over', async () => {
-      const { apiKey } = await newKey(service, admin, owner, ['user:read']);
-      const claims = service.app.get(AccountClaims);
-      await service.db.transaction((tx) => claims.run(tx, systemCaller(newId()), owner));
-      await expectProblem(withKey(service.client().get(keysOf(owner)), apiKey), 401, 'invalid_api_key');
-      expect(await eventsOf(service, owner, 'api_key.revoked')).toHaveLength(1);
+    it('cost no more than fifty events, however many have expired', async () => {
+      await addKeys(owner, 3_000, `now() - interval '1 s'`);
+      await addKeys(owner, 50, 'NULL');
+      const { body: deleted } = await service
+        .client()
+        .delete(`/v1/users/${owner}`, admin.accessToken)
+        .expect(200);
+      expect(deleted.message).toBe('The account was deleted.');
+      expect(await eventsOf(service, owner, 'api_key.revoked')).toHaveLength(50);
+      const [event] = await eventsOf(service, owner, 'user.deleted');
+      expect(event!.data.api_keys_revoked).toBe(50);
+    });
+
+    it('wait for no last use that is being written, and it for none of them, for ever', async () => {
+      const warned = jest.spyOn(Logger.prototype, 'warn');
+      const usage = service.app.get(ApiKeyUsage);
+      // In the table the last key comes first.
+      await addKeys(
+        owner,
+        40,
+        'NULL',
+        `('0192f0a4-0000-7000-8000-' || lpad((100 - n)::text, 12, '0'))::uuid`,
+      );
+      const rows = await service.db.query<{ id: string }[]>(
+        `SELECT id FROM api_keys WHERE user_id = $1 ORDER BY id`,
+        [owner],
+      );
+      const held = service.db.createQueryRunner();
+      await held.startTransaction();
+      await held.query(`SELECT FROM api_keys WHERE id = $1 FOR NO KEY UPDATE`, [rows[20]!.id]);
+      for (const { id } of rows) usage.note(id);
+      const flushing = usage.flush();
+      const deleting = service
+        .client()
+        .delete(`/v1/users/${owner}`, admin.accessToken)
+        .then((reply) => reply);
+      await waitingForLocks(service, 2);
+      await held.commitTransaction();
+      await held.release();
+      await flushing;
+      expect((await deleting).status).toBe(200);
+      expect(warned).not.toHaveBeenCalled();
+      warned.mockRestore();
+      const [{ written }] = await service.db.query(
+        `SELECT count(*)::int AS written FROM api_keys WHERE user_id = $1 AND last_used_at IS NOT NULL`,
+        [owner],
+      );
+      expect(written).toBe(40);
     });
 
     it('are not made beside a suspension that is under way', async () => {
@@ -443,7 +539,7 @@ describe('API keys', () => {
     });
   });
 
-  it('are not for a deactivated administrator to make', async () => {
+  it('are not for a suspended administrator to make', async () => {
     const gone = await newAdministrator(service);
     await setStatus(service, gone.person.email, 'suspended');
     await expectProblem(create(body(), gone), 403, 'permission_denied');

@@ -107,6 +107,33 @@ describe('authorization with an API key', () => {
     expect(await rolesOf(service, trader.userId)).toEqual(['trader']);
   });
 
+  describe('a key with an end', () => {
+    const HOUR = 3_600_000;
+    const at = (ms: number): string => new Date(ms).toISOString();
+
+    it('gives nothing that outlasts it, and no role', async () => {
+      const end = Date.now() + HOUR;
+      const held = ['authz:grant', 'user:read'];
+      const { apiKey } = await newKey(service, admin, owner, held, { expires_at: at(end) });
+      const body = { user_id: await newcomer(), permission: 'user:read' };
+      for (const expires_at of [undefined, null, at(end + 1)])
+        await expectProblem(post(apiKey, { ...body, expires_at }), 403, 'escalation_refused');
+      await expectProblem(set(apiKey, body.user_id, ['reader']), 403, 'escalation_refused');
+      expect(await rolesOf(service, body.user_id)).toEqual([]);
+      await post(apiKey, { ...body, expires_at: at(end) }).expect(201);
+    });
+
+    it('takes what it may', async () => {
+      const held = ['authz:grant', 'user:read'];
+      const { apiKey } = await newKey(service, admin, owner, held, { expires_at: at(Date.now() + HOUR) });
+      const reader = await newcomer();
+      const id = await grant(service, admin, reader, 'user:read');
+      await withKey(service.client().delete(`${GRANTS}/${id}`), apiKey).expect(204);
+      await service.db.query(`INSERT INTO user_roles (user_id, role) VALUES ($1, 'reader')`, [reader]);
+      await set(apiKey, reader, []).expect(200);
+    });
+  });
+
   it('a key changes nothing about its owner, nor takes what it does not hold itself', async () => {
     const key = await keyFor('authz:grant');
     await expectProblem(post(key, { user_id: owner, permission: 'authz:grant' }), 403, 'escalation_refused');

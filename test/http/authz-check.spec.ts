@@ -2,7 +2,7 @@ import * as fc from 'fast-check';
 import { newId } from '../../src/common/ids';
 import { deleteAccount } from '../support/account-rows';
 import { startService, TestService } from '../support/app';
-import { addRole, check, grant, GRANTS, newHolder, settled } from '../support/authority';
+import { addRole, check, grant, GRANTS, newHolder, revoke, settled } from '../support/authority';
 import { newAdministrator, newSignedIn, SignedIn } from '../support/people';
 import { expectInvalid, expectProblem } from '../support/problem';
 
@@ -200,6 +200,43 @@ describe('authorization', () => {
   });
 
   describe('the list of what somebody holds', () => {
+    const list = (query: string, who: SignedIn) =>
+      service.client().get(`${GRANTS}?${query}`, who.accessToken);
+
+    it('is there for others with authz:check, and names the grant to revoke, suspended or not', async () => {
+      const id = await grant(service, admin, trader.userId, 'user:read');
+      const asker = await newHolder(service, ['authz:check']);
+      const mine = (await service.client().get(GRANTS, trader.accessToken).expect(200)).body;
+      expect((await list(`user_id=${trader.userId.toUpperCase()}`, asker).expect(200)).body).toEqual(mine);
+      await service.client().post(`/v1/users/${trader.userId}/suspend`, {}, admin.accessToken).expect(200);
+      const { body } = await list(`user_id=${trader.userId}`, asker).expect(200);
+      expect(body).toEqual(mine);
+      const found = body.permissions.find(
+        ({ permission }: { permission: string }) => permission === 'user:read',
+      );
+      expect(found.permission_id).toBe(id);
+      await revoke(service, admin, found.permission_id).expect(204);
+    });
+
+    it('is nobody else’s to see without authz:check, and no account’s that is not there', async () => {
+      const gone = await newSignedIn(service);
+      await deleteAccount(service, gone.person.email);
+      for (const userId of [admin.userId, gone.userId, newId()])
+        await expectProblem(list(`user_id=${userId}`, trader), 403, 'permission_denied');
+      for (const userId of [gone.userId, newId()])
+        await expectProblem(list(`user_id=${userId}`, admin), 404, 'not_found');
+      await list(`user_id=${trader.userId}`, trader).expect(200);
+      for (const query of ['user_id=', 'user_id=me', `user_id=${newId()}&user_id=${newId()}`])
+        await expectInvalid(list(query, admin), 'user_id');
+    });
+
+    it('is asked for without an example that Swagger UI would send', async () => {
+      const { body } = await service.client().get('/openapi.json').expect(200);
+      const [parameter] = body.paths[GRANTS].get.parameters;
+      expect(parameter).toMatchObject({ name: 'user_id', in: 'query', required: false });
+      expect(JSON.stringify(parameter)).not.toContain('example');
+    });
+
     it('names the role or the grant of each, and its end', async () => {
       const end = new Date(Date.now() + HOUR);
       const first = await grant(service, admin, trader.userId, 'trading_account:view');

@@ -3,7 +3,7 @@ import { newId } from '../../src/common/ids';
 import { deleteAccount, eventsOf } from '../support/account-rows';
 import { startService, TestService } from '../support/app';
 import { addRole, check, grant, GRANTS, newHolder, revoke } from '../support/authority';
-import { newAdministrator, newSignedIn, SignedIn } from '../support/people';
+import { newAdministrator, newSignedIn, newVerified, SignedIn } from '../support/people';
 import { expectInvalid, expectProblem } from '../support/problem';
 
 const HOUR = 3_600_000;
@@ -60,6 +60,7 @@ describe('a direct grant', () => {
   });
 
   it('opens a route that asks for it, and its end closes the route to a token that is still good', async () => {
+    trader = await newVerified(service);
     const open = () => service.client().post(GRANTS, {}, trader.accessToken);
     await expectProblem(open(), 403, 'permission_denied');
     const id = await grant(service, admin, trader.userId, 'authz:grant');
@@ -188,8 +189,10 @@ describe('a direct grant', () => {
 
   describe('is no way up:', () => {
     let support: SignedIn;
+    let admin2: SignedIn;
     beforeAll(async () => {
       support = await newAdministrator(service, 'support');
+      admin2 = await newAdministrator(service);
     });
 
     const refused = async (body: object, by: SignedIn): Promise<void> => {
@@ -225,6 +228,32 @@ describe('a direct grant', () => {
       await refused({ user_id: other.userId, permission: 'user:write' }, support);
       await expectProblem(revoke(service, support, id), 403, 'escalation_refused');
       expect(await grantsOf(other.userId)).toHaveLength(1);
+    });
+
+    it('whoever may not leaves no fence in the cache, and no entry for a made-up id', async () => {
+      const id = await grant(service, admin, admin2.userId, 'user:read');
+      const fences = jest.spyOn(service.redis, 'fencePermissions');
+      await refused({ user_id: admin2.userId, permission: 'user:read' }, support);
+      await expectProblem(revoke(service, support, id), 403, 'escalation_refused');
+      const unknown = newId();
+      const body = { user_id: unknown, permission: 'user:read' };
+      await expectProblem(ask(body, support), 404, 'not_found');
+      await expectProblem(
+        service.client().post('/v1/authz/check', body, support.accessToken),
+        404,
+        'not_found',
+      );
+      expect(fences).not.toHaveBeenCalled();
+      fences.mockRestore();
+      expect(await service.redis.exists(`authz:{${unknown}}`)).toBe(0);
+    });
+
+    it('nobody takes what they do not hold, nor what everybody has who signs up', async () => {
+      const steward = await newHolder(service, SUPPORT);
+      const trade = await grant(service, admin, trader.userId, 'trading_account:trade');
+      await expectProblem(revoke(service, steward, trade), 403, 'escalation_refused');
+      await refused({ user_id: trader.userId, permission: 'trading_account:link' }, steward);
+      await ask({ user_id: trader.userId, permission: 'user:read' }, steward).expect(201);
     });
 
     it('nobody takes what they do not hold', async () => {

@@ -1,9 +1,19 @@
 import { Response } from 'supertest';
 import { newId } from '../../src/common/ids';
 import { deleteAccount, eventsOf } from '../support/account-rows';
-import { eventually, startService, TestService } from '../support/app';
-import { addRole, check, grant, GRANTS, newHolder, rolesOf, setRoles } from '../support/authority';
-import { newAdministrator, newSignedIn, SignedIn } from '../support/people';
+import { startService, TestService } from '../support/app';
+import {
+  addRole,
+  check,
+  grant,
+  GRANTS,
+  heldUp,
+  newHolder,
+  rolesOf,
+  setRoles,
+  settled,
+} from '../support/authority';
+import { newAdministrator, newSignedIn, newVerified, SignedIn } from '../support/people';
 import { expectInvalid, expectProblem } from '../support/problem';
 
 const SUPPORT = ['user:read', 'user:write', 'authz:grant'];
@@ -31,6 +41,7 @@ describe('the roles of a user', () => {
       .map(({ type, data }) => [type, data.role]);
 
   it('are replaced by those given; every change is an event of its own', async () => {
+    trader = await newVerified(service);
     const { body } = await set(trader.userId, ['support', 'auditor', 'support']).expect(200);
     expect(body).toEqual({ user_id: trader.userId, roles: ['auditor', 'support'] });
     expect(await rolesOf(service, trader.userId)).toEqual(['auditor', 'support']);
@@ -55,6 +66,7 @@ describe('the roles of a user', () => {
   });
 
   it('count at once, while the claims of the access token follow with the next refresh', async () => {
+    trader = await newVerified(service);
     const open = () => service.client().post(GRANTS, {}, trader.accessToken);
     expect(await check(service, trader.accessToken, 'authz:grant')).toMatchObject({ allowed: false });
     await set(trader.userId, ['admin']).expect(200);
@@ -124,7 +136,8 @@ describe('the roles of a user', () => {
       for (const roles of [['admin'], ['trader', 'auditor'], ['support', 'admin']])
         await expectProblem(set(trader.userId, roles, support), 403, 'escalation_refused');
       expect(await rolesOf(service, trader.userId)).toEqual(['trader']);
-      await set(trader.userId, ['support'], support).expect(200);
+      const proved = await newVerified(service);
+      await set(proved.userId, ['support'], support).expect(200);
     });
 
     it('nobody gives a role for ever that includes what they have for a while', async () => {
@@ -145,19 +158,45 @@ describe('the roles of a user', () => {
       expect(await rolesOf(service, lifted.userId)).toEqual(['trader']);
     });
 
-    it('nobody touches those of somebody who is lifted at the same moment', async () => {
-      const runner = service.db.createQueryRunner();
-      await runner.startTransaction();
-      try {
-        await runner.query(`SELECT FROM users WHERE id = $1 FOR NO KEY UPDATE`, [trader.userId]);
-        const asked = set(trader.userId, [], support).then((reply) => reply);
-        await waitingForLocks(service, 1);
-        await runner.query(`INSERT INTO user_roles (user_id, role) VALUES ($1, 'admin')`, [trader.userId]);
-        await runner.commitTransaction();
-        expect((await asked).body.code).toBe('escalation_refused');
-      } finally {
-        await runner.release();
+    it('nobody takes a role that includes what they lack and everybody has who signs up', async () => {
+      const steward = await newHolder(service, SUPPORT);
+      await expectProblem(set(trader.userId, [], steward), 403, 'escalation_refused');
+      await expectProblem(set(trader.userId, ['trader', 'auditor'], steward), 403, 'escalation_refused');
+      await addRole(service, 'reader', ['user:read']);
+      await set(trader.userId, ['trader', 'reader'], steward).expect(200);
+      await set(trader.userId, ['trader'], steward).expect(200);
+    });
+
+    it('of a call that is refused no fence and no entry is left in the cache', async () => {
+      const supporter = await newHolder(service, [...SUPPORT, ...TRADER]);
+      const unknown = newId();
+      await check(service, admin.accessToken, 'user:read');
+      await settled(service);
+      await check(service, admin.accessToken, 'user:read');
+      const fences = jest.spyOn(service.redis, 'fencePermissions');
+      await expectProblem(set(admin.userId, [], supporter), 403, 'escalation_refused');
+      await expectProblem(set(unknown, [], supporter), 404, 'not_found');
+      for (const [userId, status, code] of [
+        [admin.userId, 403, 'escalation_refused'],
+        [unknown, 404, 'not_found'],
+      ] as const) {
+        const { accessToken } = supporter;
+        const path = `/v1/users/${userId}`;
+        await expectProblem(service.client().delete(path, accessToken), status, code);
+        for (const change of ['suspend', 'reactivate'])
+          await expectProblem(service.client().post(`${path}/${change}`, {}, accessToken), status, code);
       }
+      expect(fences).not.toHaveBeenCalled();
+      fences.mockRestore();
+      expect(await service.redis.exists(`authz:{${unknown}}`)).toBe(0);
+      expect(await check(service, admin.accessToken, 'user:read')).toMatchObject({ cached: true });
+    });
+
+    it('nobody touches those of somebody who is lifted at the same moment', async () => {
+      const lift = () =>
+        service.db.query(`INSERT INTO user_roles (user_id, role) VALUES ($1, 'admin')`, [trader.userId]);
+      const reply = await heldUp(service, trader.userId, () => set(trader.userId, [], support), lift);
+      expect(reply.body.code).toBe('escalation_refused');
       expect(await rolesOf(service, trader.userId)).toEqual(['admin', 'trader']);
     });
 
@@ -268,16 +307,6 @@ describe('the last administrator', () => {
     expect(await administrators()).toBe(1);
   });
 });
-
-/** Waits until so many transactions wait for a lock. */
-async function waitingForLocks(service: TestService, number: number): Promise<void> {
-  await eventually(async () => {
-    const waiting = await service.db.query<unknown[]>(
-      `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`,
-    );
-    return waiting.length === number;
-  }, 'a transaction to wait');
-}
 
 function claimsOf(accessToken: string): { roles: string[]; scope: string } {
   return JSON.parse(Buffer.from(accessToken.split('.')[1]!, 'base64url').toString());

@@ -131,6 +131,15 @@ describe('POST /v1/users/change-password', () => {
     expect(await eventsOf(service, userId, 'password.changed')).toHaveLength(1);
   });
 
+  it('is refused to a session that was ended at this moment', async () => {
+    const { accessToken, person, userId } = await newSignedIn(service);
+    // As where the end has just committed: the session is still in Redis, its epoch is over.
+    await service.db.query(`UPDATE users SET session_epoch = session_epoch + 1 WHERE id = $1`, [userId]);
+    const { password_hash } = await accountOf(service, person.email);
+    await expectProblem(service.client().post(PATH, RIGHT, accessToken), 401, 'invalid_access_token');
+    expect(await accountOf(service, person.email)).toMatchObject({ password_hash, session_epoch: 1 });
+  });
+
   it('holds the new password to the policy', async () => {
     const { accessToken, person } = await newSignedIn(service);
     const { body } = await expectProblem(

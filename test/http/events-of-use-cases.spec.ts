@@ -268,6 +268,7 @@ describe('what a use case tells subscribers:', () => {
       const reset = (client: Client) => client.post('/v1/auth/password/reset', { token, new_password: NEW });
       expect(await recordedBy(200, reset)).toEqual([
         own(userOf(me), 'password.reset_completed', { sessions_revoked: 1 }, 'high'),
+        own(userOf(me), 'user.email_verified', {}),
         own(userOf(me), 'session.revoked', {
           reason: 'password_reset',
           session_ids: [me.sessionId],

@@ -1,4 +1,5 @@
-import { accountOf, deleteAccount, eventsOf, setStatus } from '../support/account-rows';
+import { Presence } from '../../src/mfa/presence.service';
+import { accountOf, deleteAccount, eventsOf, setStatus, StoredEvent } from '../support/account-rows';
 import {
   finish,
   GoogleWorld,
@@ -10,6 +11,7 @@ import {
 import { askForReset, mailsSent } from '../support/mailed-links';
 import {
   isSignedIn,
+  newAdministrator,
   newPerson,
   newSignedIn,
   newVerified,
@@ -27,11 +29,21 @@ beforeAll(async () => {
 afterAll(() => world.stop());
 
 /** What is in the tables of an account, its last sign-in aside. */
-async function rowsOf({ email }: { email: string }): Promise<unknown> {
+async function rowsOf({
+  email,
+}: {
+  email: string;
+}): Promise<Record<string, unknown> & { events: StoredEvent[] }> {
   const { id, last_login_at: _, ...account } = await accountOf(world.service, email);
   const links = await world.service.db.query(`SELECT * FROM auth_providers WHERE user_id = $1`, [id]);
   return { id, account, links, events: await eventsOf(world.service, id as string) };
 }
+
+/** As they are, but for the trace of a try that the account's state did not allow. */
+const withRefusal = <T extends { events: StoredEvent[] }>(rows: T): T => ({
+  ...rows,
+  events: [...rows.events, { type: 'login.failed', actor: 'anonymous', data: { reason: 'not_allowed' } }],
+});
 
 async function countAccounts(): Promise<number> {
   const [{ count }] = await world.service.db.query(`SELECT count(*)::int FROM users`);
@@ -104,7 +116,7 @@ describe('A Google account that is known here', () => {
     const before = await rowsOf(person);
     const back = await returnFromGoogle(world, person.sub);
     await expectProblem(finish(world, back), 403, code);
-    expect(await rowsOf(person)).toEqual(before);
+    expect(await rowsOf(person)).toEqual(withRefusal(before));
   });
 
   it('gets a new account where the old one was deleted', async () => {
@@ -243,7 +255,7 @@ describe('A Google account that is new here', () => {
     const before = await rowsOf(person);
     const back = await returnFromGoogle(world, googleAccountOf(person));
     await expectProblem(finish(world, back), 403, code);
-    expect(await rowsOf(person)).toEqual(before);
+    expect(await rowsOf(person)).toEqual(withRefusal(before));
   });
 
   it('joins no account of a service', async () => {
@@ -351,7 +363,51 @@ describe('An account that somebody made with an address that is not theirs', () 
         kept_session_ids: [],
       },
     });
-    await service.mailTo(stranger.person.email, /^Your account was confirmed with Google$/);
+    const mail = await service.mailTo(stranger.person.email, /^Your account was confirmed with Google$/);
+    expect(mail.text).toContain('the password included');
+  });
+
+  it('is not deleted by a call of the stranger’s that was under way', async () => {
+    const { service } = world;
+    const { stranger, sub } = await hijack();
+    const back = await returnFromGoogle(world, sub);
+    const presence = service.app.get(Presence, { strict: false });
+    const require = presence.require.bind(presence);
+    let owner: { body: { access_token: string } } | undefined;
+    jest.spyOn(presence, 'require').mockImplementationOnce(async (...args) => {
+      await require(...args);
+      owner = await finish(world, back).expect(200);
+    });
+    await expectProblem(
+      service.client().delete('/v1/users/me', stranger.accessToken).send({ password: PASSWORD }),
+      401,
+      'invalid_access_token',
+    );
+    expect(await isSignedIn(service, owner!.body.access_token)).toBe(true);
+    expect(await eventsOf(service, stranger.userId, 'user.deleted')).toEqual([]);
+  });
+
+  it('keeps what an administrator wrote, who invited the owner: nobody has set it up yet', async () => {
+    const { service } = world;
+    const { accessToken } = await newAdministrator(service);
+    const { email } = newPerson();
+    const invited = {
+      kind: 'person',
+      email,
+      name: 'Invited',
+      phone: '+919876543210',
+      timezone: 'Asia/Kolkata',
+    };
+    await service.client().post('/v1/users', invited, accessToken).expect(201);
+    const before = await accountOf(service, email);
+    const { sub } = newGooglePerson(world, { email, name: 'At Google' });
+    const { body } = await signInWithGoogle(world, sub);
+    expect(body.user).toMatchObject({ user_id: before.id, status: 'active' });
+    const { name, phone, timezone, locale } = before;
+    expect(name).toBe('Invited');
+    expect(await accountOf(service, email)).toMatchObject({ name, phone, timezone, locale });
+    const mail = await service.mailTo(email, /^Your account was confirmed with Google$/);
+    expect(mail.text).not.toMatch(/password included|is gone/);
   });
 
   it('takes no link any more that was mailed before', async () => {

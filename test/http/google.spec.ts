@@ -56,21 +56,33 @@ describe('POST /v1/auth/oauth/google', () => {
     expect(await service.redis.get(key)).not.toContain(body.state);
   });
 
-  it('gives the browser a cookie that scripts cannot read, for these calls alone', async () => {
+  it('gives the browser a cookie that scripts cannot read', async () => {
     const reply = await world.service.client().post(START).expect(200);
     expect(cookieOf(reply)).toEqual({
       name: 'oauth_browser',
       value: expect.stringMatching(/^[\w-]{43}$/),
-      attributes: { path: '/v1/auth/oauth', httponly: true, samesite: 'Lax', 'max-age': '600' },
+      attributes: { path: '/', httponly: true, samesite: 'Lax', 'max-age': '600' },
     });
   });
 
-  it('marks the cookie Secure, and follows the prefix of a gateway, where the service is behind https', async () => {
+  it('has the browser take the cookie from this very host alone, where the service is behind https', async () => {
     const secure = await world.service.another({ PUBLIC_URL: 'https://id.test/users' });
     try {
-      const { name, attributes } = cookieOf(await secure.client().post(START).expect(200));
-      expect(name).toBe('__Secure-oauth_browser');
-      expect(attributes).toMatchObject({ path: '/users/v1/auth/oauth', secure: true, httponly: true });
+      const { name, value, attributes } = cookieOf(await secure.client().post(START).expect(200));
+      // RFC 6265bis section 4.1.3.2: no sibling of ours can set it, and neither Domain nor another path can be told.
+      expect(name).toBe('__Host-oauth_browser');
+      expect(attributes).toEqual({
+        path: '/',
+        secure: true,
+        httponly: true,
+        samesite: 'Lax',
+        'max-age': '600',
+      });
+      const again = (cookie: string) => secure.client().post(START).set('Cookie', cookie).expect(200);
+      expect(cookieOf(await again(`${name}=${value}`)).value).toBe(value);
+      expect(cookieOf(await again(`oauth_browser=${value}; __Secure-oauth_browser=${value}`)).value).not.toBe(
+        value,
+      );
     } finally {
       await secure.stop();
     }
@@ -339,7 +351,7 @@ describe('POST /v1/auth/oauth/google/callback', () => {
       return linked;
     });
     const back = await returnFromGoogle(world, sub);
-    await expectProblem(finish(world, back), 401, 'invalid_credentials');
+    await expectProblem(finish(world, back), 400, 'invalid_oauth_state');
   });
 
   it('is for 60 tries in ten minutes from one address', async () => {

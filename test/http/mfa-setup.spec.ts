@@ -1,6 +1,11 @@
+import { decodeJwt } from 'jose';
 import jsQR from 'jsqr';
 import { PNG } from 'pngjs';
-import { startService, TestService } from '../support/app';
+import { SessionStore } from '../../src/sessions/session-store';
+import { systemCaller } from '../../src/common/caller';
+import { newId } from '../../src/common/ids';
+import { Events } from '../../src/infra/events/events';
+import { eventually, startService, TestService } from '../support/app';
 import { accountOf, eventsOf } from '../support/account-rows';
 import {
   Authenticator,
@@ -256,6 +261,40 @@ describe('POST /v1/mfa/totp/enable', () => {
     }
     const { body } = await service.client().get('/v1/auth/sessions', member.accessToken).expect(200);
     expect(body.sessions).toMatchObject([{ session_id: member.sessionId, mfa_verified: true }]);
+  });
+
+  it('marks the session in the step that ends the others: no refresh can come in between', async () => {
+    const member = await newSignedIn(service);
+    const phone = await setUpTotp(service, member);
+    const store = service.app.get(SessionStore, { strict: false });
+    const revokeBefore = store.revokeBefore.bind(store);
+    let refreshed: unknown;
+    jest.spyOn(store, 'revokeBefore').mockImplementationOnce(async (...args) => {
+      await revokeBefore(...args);
+      const { status, body } = await service
+        .client()
+        .post('/v1/auth/refresh', { refresh_token: member.refreshToken });
+      refreshed = [status, body.access_token && decodeJwt(body.access_token as string).mfa];
+    });
+    await enable(member, phone.code()).expect(200);
+    expect(refreshed).toEqual([200, true]);
+    expect(await isSignedIn(service, member.accessToken)).toBe(true);
+  });
+
+  it('has the relay mark the session, where the service could not after the commit', async () => {
+    const { userId, sessionId, accessToken } = await newSignedIn(service);
+    await service.db.transaction(async (tx) => {
+      await tx.query(`UPDATE users SET session_epoch = 1, mfa_enabled = true WHERE id = $1`, [userId]);
+      await service.app.get(Events, { strict: false }).record(tx, systemCaller(newId()), {
+        type: 'session.revoked',
+        subject: `user:${userId}`,
+        data: { reason: 'mfa_enabled', session_ids: [], before_epoch: 1, kept_session_ids: [sessionId] },
+      });
+    });
+    await eventually(async () => {
+      const { body } = await service.client().get('/v1/auth/sessions', accessToken).expect(200);
+      return body.sessions[0].mfa_verified === true;
+    }, 'the session to be marked');
   });
 
   it('is refused to a session that was ended at this moment', async () => {

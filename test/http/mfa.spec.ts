@@ -2,6 +2,7 @@ import { systemCaller } from '../../src/common/caller';
 import { newId } from '../../src/common/ids';
 import { FactorRecord } from '../../src/mfa/factor-record';
 import { Presence, ProofOfPresence } from '../../src/mfa/presence.service';
+import { SecondFactor } from '../../src/mfa/second-factor.service';
 import { RemoveSecondFactor } from '../../src/mfa/remove-second-factor.service';
 import { AppError } from '../../src/common/app-error';
 import { startService, TestService } from '../support/app';
@@ -102,6 +103,7 @@ describe('POST /v1/mfa/totp/verify', () => {
     for (const key of await service.redis.keys('verification:*')) {
       expect(key).not.toContain(body.verification_token);
       expect(await service.redis.ttl(key)).toBeLessThanOrEqual(300);
+      expect(await service.redis.ttl(key)).toBeGreaterThan(0);
     }
   });
 });
@@ -142,6 +144,23 @@ describe('POST /v1/mfa/totp/disable', () => {
     const step = 2 ** 40;
     expect(await record.acceptStep(manager, member.userId, Buffer.from('another'), step)).toBe(false);
     expect(await record.acceptStep(manager, member.userId, wrapped, step)).toBe(true);
+  });
+
+  it.each([DISABLE, REGENERATE])('%s leaves a factor alone that is not the one proved', async (path) => {
+    const { member, phone } = await newGuarded(service);
+    const factor = service.app.get(SecondFactor, { strict: false });
+    const prove = factor.prove.bind(factor);
+    jest.spyOn(factor, 'prove').mockImplementationOnce(async (...args) => {
+      const proved = await prove(...args);
+      await service.db.query(`UPDATE totp_factors SET wrapped_secret = 'another' WHERE user_id = $1`, [
+        member.userId,
+      ]);
+      return proved;
+    });
+    const call = post(path, { password: PASSWORD, code: phone.nextCode() }, member);
+    await expectProblem(call, 409, 'mfa_not_enabled');
+    expect(await rowsOf(member.userId)).toEqual({ factors: 1, codes: 8 });
+    expect((await accountOf(service, member.person.email)).mfa_enabled).toBe(true);
   });
 
   it('asks for the password first, and looks at no code without it', async () => {
@@ -275,7 +294,7 @@ describe('proof of presence', () => {
 
 describe('an administrator who takes a second factor off', () => {
   const caller = { ...systemCaller(newId()), actor: 'user:administrator' };
-  const reset = (userId: string) => service.app.get(RemoveSecondFactor).reset(caller, userId);
+  const reset = (userId: string) => service.app.get(RemoveSecondFactor).reset(caller, userId, async () => {});
 
   it('ends every session and sign-in under way; the owner is told, and signs in without', async () => {
     const { member, phone } = await newGuarded(service);

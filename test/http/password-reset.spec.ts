@@ -118,8 +118,10 @@ describe('POST /v1/auth/password/reset', () => {
     }
     await service.mailTo(email, /^Your password was changed$/);
     const actor = `user:${here.userId}`;
-    expect((await eventsOf(service, here.userId)).slice(-2)).toEqual([
+    expect((await eventsOf(service, here.userId)).slice(-3)).toEqual([
       { type: 'password.reset_completed', actor, data: { sessions_revoked: 2 } },
+      // The link came by mail.
+      { type: 'user.email_verified', actor, data: {} },
       {
         type: 'session.revoked',
         actor,

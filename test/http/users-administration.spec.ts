@@ -1,5 +1,6 @@
 import { eventsOf, accountOf, deleteAccount, setStatus } from '../support/account-rows';
 import { startService, TestService } from '../support/app';
+import { newHolder } from '../support/authority';
 import { askForReset, mailsSent } from '../support/mailed-links';
 import {
   newAdministrator,
@@ -316,6 +317,32 @@ describe('the administration of users', () => {
     await expectProblem(create({ email: newPerson().email, name: 'x' }, reader), 403, 'permission_denied');
     await get(trader.userId, reader).expect(200);
     await expectProblem(service.client().post('/v1/users', { name: 'x' }), 401, 'not_authenticated');
+  });
+
+  it('shows no account to whoever may change accounts, but not read them', async () => {
+    const writer = await newHolder(service, ['user:write']);
+    const { userId, person } = await newSignedIn(service);
+    const path = `/v1/users/${userId}`;
+    const before = await accountOf(service, person.email);
+    for (const call of [
+      patch(userId, {}, writer),
+      patch(userId, { name: 'x' }, writer),
+      create({ email: newPerson().email, name: 'x' }, writer),
+      create({ kind: 'service', name: 'x' }, writer),
+      service.client().post(`${path}/suspend`, {}, writer.accessToken),
+      service.client().post(`${path}/reactivate`, {}, writer.accessToken),
+      service.client().post(`${path}/mfa/reset`, {}, writer.accessToken),
+      get(userId, writer),
+      service.client().get('/v1/users', writer.accessToken),
+      service.client().get(`${path}/sessions`, writer.accessToken),
+    ]) {
+      await expectProblem(call, 403, 'permission_denied');
+    }
+    expect(await accountOf(service, person.email)).toEqual(before);
+    await service.db.query(`DELETE FROM user_roles WHERE user_id = $1`, [userId]);
+    // What answers without the account.
+    await service.client().delete(`${path}/sessions`, writer.accessToken).expect(200);
+    await service.client().delete(path, writer.accessToken).expect(200);
   });
 
   it('is over with the permission', async () => {

@@ -106,7 +106,17 @@ describe('the deletion of an account', () => {
           },
         },
       ]);
-      expect(await accountOf(service, me.person.email)).toMatchObject({ status: 'deleted', purged_at: null });
+      expect(mail.text).toMatch(/profile will be erased in 30 days/);
+      // It opens no other door of the owner's either.
+      expect(await accountOf(service, me.person.email)).toMatchObject({
+        status: 'deleted',
+        purged_at: null,
+        password_hash: null,
+        password_changed_at: null,
+      });
+      for (const table of ['known_devices', 'user_roles', 'user_permissions']) {
+        expect(await rowsOf(table, me.userId)).toBe(0);
+      }
     });
 
     it('frees the address for a new account at once', async () => {

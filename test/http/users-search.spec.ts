@@ -3,6 +3,7 @@ import { deleteAccount, setStatus } from '../support/account-rows';
 import { newAdministrator, newPerson, newSignedIn, register, SignedIn } from '../support/people';
 import { expectInvalid, expectProblem } from '../support/problem';
 
+const UNKNOWN = '0192f0a4-5c1e-7cc2-b4d5-7f3d7f1e9f10';
 const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
 
 describe('GET /v1/users', () => {
@@ -59,7 +60,7 @@ describe('GET /v1/users', () => {
 
   it('finds addresses by their beginning, in any letter case and with blanks around it', async () => {
     const [first, second, third] = await family('kiran', 'kiran.b', 'kirat');
-    expect(await emailsOf({ email: 'kira' })).toEqual([third, second, first]);
+    expect(await emailsOf({ email: 'kira' })).toEqual([second, first, third]);
     expect(await emailsOf({ email: ' KIRAN ' })).toEqual([second, first]);
     expect(await emailsOf({ email: 'kiran@example.net' })).toEqual([first]);
     expect(await emailsOf({ email: 'iran' })).toEqual([]);
@@ -91,7 +92,7 @@ describe('GET /v1/users', () => {
     );
     expect(await emailsOf({ email: 'sita', status: 'suspended' })).toEqual([one]);
     expect(await emailsOf({ email: 'sita', status: 'pending_verification' })).toEqual([three]);
-    expect(await emailsOf({ email: 'sita', role: 'viewer' })).toEqual([three, one]);
+    expect(await emailsOf({ email: 'sita', role: 'viewer' })).toEqual([one, three]);
     expect(await emailsOf({ email: 'sita', role: 'viewer', status: 'suspended' })).toEqual([one]);
     expect(await emailsOf({ email: 'sita', role: 'admin' })).toEqual([]);
     expect(await emailsOf({ role: 'viewer' })).toEqual([three, one]);
@@ -106,39 +107,74 @@ describe('GET /v1/users', () => {
     await expectInvalid(list({ status: 'deleted' }), 'status');
   });
 
-  it('shows page after page, newest first, each account once', async () => {
-    const emails = (await family('page.1', 'page.2', 'page.3', 'page.4', 'page.5')).reverse();
+  describe.each<[string, Record<string, string>, string, (emails: string[]) => string[]]>([
+    ['newest first', { role: 'paged' }, 'new', (emails) => emails.reverse()],
+    ['by address where a beginning is given', { email: 'old.' }, 'old', (emails) => emails.sort()],
+    [
+      'by address, among those with a role',
+      { email: 'few.', role: 'paged' },
+      'few',
+      (emails) => emails.sort(),
+    ],
+  ])('shows page after page, %s', (_, filter, name, inOrder) => {
+    let emails: string[];
+    beforeAll(async () => {
+      await service.db.query(
+        `INSERT INTO roles (name, parent, description) VALUES ('paged', NULL, '') ON CONFLICT DO NOTHING`,
+      );
+      await service.db.query(`DELETE FROM user_roles WHERE role = 'paged'`);
+      emails = await family(...['3', '1', '5', '2', '4'].map((number) => `${name}.${number}`));
+      await service.db.query(
+        `INSERT INTO user_roles (user_id, role) SELECT id, 'paged' FROM users WHERE email = ANY($1)`,
+        [emails],
+      );
+      emails = inOrder(emails);
+    });
+
     const page = async (query: Record<string, string>) => {
-      const { body } = await list({ email: 'page.', limit: '2', ...query }).expect(200);
+      const { body } = await list({ ...filter, limit: '2', ...query }).expect(200);
       expect(body).toMatchObject({ total: 5, total_is_exact: true, limit: 2 });
       const users = body.users as { email: string; user_id: string }[];
       return { ...body, emails: users.map(({ email }) => email), last: users.at(-1)?.user_id };
     };
-    const [first, second, third] = [await page({}), await page({ offset: '2' }), await page({ offset: '4' })];
-    expect([first, second, third].flatMap((each) => each.emails as string[])).toEqual(emails);
-    expect([first, second, third].map((each) => each.has_more)).toEqual([true, true, false]);
-    expect([first, second, third].map((each) => each.offset)).toEqual([0, 2, 4]);
-    expect(await page({ offset: '5' })).toMatchObject({ emails: [], has_more: false });
 
-    const walked: string[] = [];
-    let after: string | undefined;
-    for (let more = true; more;) {
-      const each = await page(after === undefined ? {} : { after });
-      walked.push(...(each.emails as string[]));
-      after = each.last;
-      more = each.has_more;
-      // Somebody who signs up during the walk shifts pages, but not this one.
-      if (walked.length === 2) await register(service);
-    }
-    expect(walked).toEqual(emails);
+    it('each account once', async () => {
+      const pages = [await page({}), await page({ offset: '2' }), await page({ offset: '4' })];
+      expect(pages.flatMap((each) => each.emails as string[])).toEqual(emails);
+      expect(pages.map((each) => each.has_more)).toEqual([true, true, false]);
+      expect(pages.map((each) => each.offset)).toEqual([0, 2, 4]);
+      expect(await page({ offset: '5' })).toMatchObject({ emails: [], has_more: false });
+    });
+
+    it('also to whoever walks, with people signing up and leaving meanwhile', async () => {
+      const walked: string[] = [];
+      let after: string | undefined;
+      for (let more = true; more;) {
+        const each = await page(after === undefined ? {} : { after });
+        walked.push(...(each.emails as string[]));
+        after = each.last;
+        more = each.has_more;
+        if (walked.length === 2) await register(service);
+      }
+      expect(walked).toEqual(emails);
+      await deleteAccount(service, emails[1]!);
+      const [gone] = await service.db.query<[{ id: string }]>(`SELECT id FROM users WHERE email = $1`, [
+        emails[1],
+      ]);
+      const { body } = await list({ ...filter, limit: '2', after: gone.id }).expect(200);
+      expect((body.users as { email: string }[]).map(({ email }) => email)).toEqual(emails.slice(2, 4));
+    });
   });
 
-  it('walks through a role too', async () => {
-    const emails = await family('walk.1', 'walk.2', 'walk.3');
-    const query = { role: 'trader', email: 'walk.', limit: '2' };
-    const { body: first } = await list(query).expect(200);
-    const { body: second } = await list({ ...query, after: first.users[1].user_id }).expect(200);
-    expect([...first.users, ...second.users].map(({ email }) => email)).toEqual(emails.reverse());
+  it('orders addresses by their characters, not as some language would', async () => {
+    const emails = await family('zz-a', 'zz.b', 'zz0', 'zz_c', 'zza', 'zzé');
+    expect(await emailsOf({ email: 'zz' })).toEqual(emails);
+  });
+
+  it('has nothing after an account that is unknown, where a beginning is given', async () => {
+    await family('lone.1');
+    const { body } = await list({ email: 'lone', after: UNKNOWN }).expect(200);
+    expect(body).toMatchObject({ users: [], total: 1, has_more: false });
   });
 
   it.each<[string, string]>([

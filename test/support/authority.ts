@@ -1,4 +1,5 @@
-import type { Test } from 'supertest';
+import type { Response, Test } from 'supertest';
+import { PermissionCache } from '../../src/authz/permission-cache';
 import { eventually, TestService } from './app';
 import { newAdministrator, SignedIn } from './people';
 
@@ -65,6 +66,52 @@ export async function newHolder(service: TestService, permissions: string[]): Pr
   await service.db.query(`DELETE FROM user_roles WHERE user_id = $1 AND role <> $2`, [holder.userId, role]);
   return holder;
 }
+
+/** Waits until so many transactions wait for a lock. */
+export async function waitingForLocks(service: TestService, number: number): Promise<void> {
+  await eventually(async () => {
+    const waiting = await service.db.query<unknown[]>(
+      `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`,
+    );
+    return waiting.length === number;
+  }, 'a transaction to wait');
+}
+
+/** Has a call wait for an account's row, and something else happen before it gets there. */
+export async function heldUp(
+  service: TestService,
+  userId: string,
+  call: () => Test,
+  meanwhile: () => Promise<unknown>,
+): Promise<Response> {
+  const runner = service.db.createQueryRunner();
+  try {
+    await runner.startTransaction();
+    await runner.query(`SELECT FROM users WHERE id = $1 FOR NO KEY UPDATE`, [userId]);
+    const reply = call().then((it) => it);
+    await waitingForLocks(service, 1);
+    await meanwhile();
+    await runner.commitTransaction();
+    return await reply;
+  } finally {
+    await runner.release();
+  }
+}
+
+/** A permission held directly until then, as no route would give it to whoever holds nothing. */
+export const giveUntil = (
+  service: TestService,
+  userId: string,
+  permission: string,
+  end: Date,
+): Promise<unknown> =>
+  service.app.get(PermissionCache).whileChanging(userId, () =>
+    service.db.query(
+      `INSERT INTO user_permissions (id, user_id, permission, granted_by, granted_at, expires_at)
+       VALUES (gen_random_uuid(), $1, $2, 'system', now(), $3)`,
+      [userId, permission, end],
+    ),
+  );
 
 /** Waits until the relay has carried out all that was changed: it clears the cache once more. */
 export async function settled(service: TestService): Promise<void> {

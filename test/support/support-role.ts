@@ -1,7 +1,7 @@
 import { TestService } from './app';
 import { newAdministrator, SignedIn } from './people';
 
-/** Somebody who may see and change users, and nothing else that a trader may not. */
+/** Somebody who may see and change users, and nothing else: not even what everybody may who signs up. */
 export async function newSupporter(service: TestService): Promise<SignedIn> {
   await service.db.query(
     `INSERT INTO roles (name, parent, description) VALUES ('support', NULL, 'Helps') ON CONFLICT DO NOTHING`,
@@ -10,5 +10,7 @@ export async function newSupporter(service: TestService): Promise<SignedIn> {
     `INSERT INTO role_permissions (role, permission) VALUES ('support', 'user:read'), ('support', 'user:write')
      ON CONFLICT DO NOTHING`,
   );
-  return newAdministrator(service, 'support');
+  const supporter = await newAdministrator(service, 'support');
+  await service.db.query(`DELETE FROM user_roles WHERE user_id = $1 AND role = 'trader'`, [supporter.userId]);
+  return supporter;
 }

@@ -17,6 +17,7 @@ export class ApiKeyCallers {
       userId: key.userId,
       apiKeyId: key.id,
       keyPermissions: key.permissions,
+      ...(key.expiresAt !== null && { keyExpiresAt: key.expiresAt }),
     };
   }
 }

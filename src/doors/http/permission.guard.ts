@@ -28,7 +28,7 @@ export class PermissionGuard implements CanActivate {
     const { userId } = caller;
     if (userId === undefined) throw notAuthenticated();
     const permissions = await this.decisions.permissionsOfCaller({ ...caller, userId });
-    request.caller = { ...caller, permissions };
+    request.caller = { ...caller, permissions, admittedWith: permission };
     requirePermission(request.caller, permission);
     return true;
   }

@@ -44,6 +44,12 @@ const SECRET_MEMBERS = [
   'secret',
   'api_key',
   'api_secret',
+  'verification_token',
+  'backup_codes',
+  'code_verifier',
+  'state',
+  'provisioning_uri',
+  'qr_code',
 ];
 const API_KEY = 'us_live_0123456789ABCDEFGHIJKLMNOPQRSTUV0DZvz4';
 const JWT = [{ alg: 'RS256' }, { sub: 'asha' }]
@@ -62,6 +68,19 @@ describe.each(['json', 'text'])('A log in %s', (LOG_FORMAT) => {
     expect(output).not.toContain('hush-');
     expect(output.split('[redacted]')).toHaveLength(2 * SECRET_MEMBERS.length + 1);
     expect(output).toContain('example.com');
+  });
+
+  it('shows no code of a request, and those of errors', () => {
+    const output = written(
+      [
+        { members: { body: { code: 'hush-1' }, query: { code: 'hush-2' } }, message: 'request' },
+        { members: { code: 'ECONNREFUSED' }, error: 'no connection' },
+        { members: { code: 'internal_error', kid: 'k'.repeat(43) }, message: 'refused' },
+      ],
+      { LOG_FORMAT },
+    );
+    expect(output).not.toContain('hush-');
+    for (const kept of ['ECONNREFUSED', 'internal_error', 'k'.repeat(43)]) expect(output).toContain(kept);
   });
 
   it.each([

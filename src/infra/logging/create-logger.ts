@@ -15,10 +15,19 @@ const SECRET_MEMBERS = [
   'secret',
   'api_key',
   'api_secret',
+  'verification_token',
+  'backup_codes',
+  'code_verifier',
+  'state',
+  'provisioning_uri',
+  'qr_code',
 ];
+// Errors have a code too, and it is worth reading.
+const SECRET_PATHS = ['body.code', 'query.code'];
 
-// A JWT, an API key, or the base64url of 48 bytes and more, which every opaque token of ours is longer than. Escapes of
-// JSON are matched first, and kept: the n of a \n before a token is no part of it.
+// A JWT, an API key, or the base64url of 48 bytes and more, as every token of ours that carries something is. The random
+// ones (32 bytes, 43 characters: of a second factor, a state) look like a key's `kid`, which is worth reading, and are
+// hidden by name alone. Escapes of JSON are matched first, and kept: the n of a \n before a token is no part of it.
 const TOKEN = /(\\(?:u[\da-f]{4}|.))|eyJ[\w-]+\.[\w-]+\.[\w-]*|us_live_\w{38}|[\w-]{64,}/g;
 
 /** The process' logger: one JSON object (or one text line) a record on standard output. */
@@ -28,7 +37,10 @@ export function createLogger(config: Config): Logger {
     base: { service: config.APP_NAME, pid: process.pid },
     timestamp: pino.stdTimeFunctions.isoTime,
     formatters: { level: (label) => ({ level: label }) },
-    redact: { paths: SECRET_MEMBERS.flatMap((name) => [name, `*.${name}`]), censor: '[redacted]' },
+    redact: {
+      paths: [...SECRET_MEMBERS.flatMap((name) => [name, `*.${name}`]), ...SECRET_PATHS],
+      censor: '[redacted]',
+    },
     hooks: {
       // Nothing logs a token on purpose; this is for those inside messages of other people's errors.
       streamWrite: (line) => line.replace(TOKEN, (_match, escape?: string) => escape ?? '[token]'),
