@@ -8,6 +8,7 @@ import { malformedRequest } from './common/common.errors';
 import { Config } from './config/config';
 import { logRequests } from './doors/http/access-log';
 import { trustedProxies } from './doors/http/client-address';
+import { closeIdleConnections } from './doors/http/close-idle-connections';
 import { answerUnreadableRequests } from './doors/http/unreadable-request';
 import { readJsonBodies } from './doors/http/json-body';
 import { serveOpenApi } from './doors/http/openapi';
@@ -52,6 +53,7 @@ export async function createApp(config: Config): Promise<NestFastifyApplication>
     done();
   });
   logRequests(fastify, logger);
+  closeIdleConnections(fastify);
   refuseIncompleteRequests(fastify);
   readJsonBodies(fastify);
   await app.register(cookie);

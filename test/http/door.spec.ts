@@ -249,4 +249,23 @@ describe('A running service', () => {
     expect(await exit).toBe(0);
     await expect(call('/health/live')).rejects.toThrow('fetch failed');
   });
+
+  it('ends with the last reply, though clients keep their connections', async () => {
+    const running = await place
+      .service({
+        ...env,
+        PASSWORD_BCRYPT_COST: '12',
+        PASSWORD_HASH_CONCURRENCY: '1',
+        SHUTDOWN_DRAIN_SECONDS: '0',
+      })
+      .ready();
+    const begun = Array.from({ length: 3 }, () => call('/v1/auth/register', newPerson()));
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    const exit = running.end('SIGTERM');
+    expect((await Promise.all(begun)).map(({ status }) => status)).toEqual([201, 201, 201]);
+    const answered = performance.now();
+    expect(await exit).toBe(0);
+    // Its deadline would be twenty seconds.
+    expect(performance.now() - answered).toBeLessThan(10_000);
+  });
 });
