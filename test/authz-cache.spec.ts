@@ -15,7 +15,8 @@ describe('the cache of permissions', () => {
   let cache: PermissionCache;
   let user: string;
   beforeAll(async () => {
-    service = await startService();
+    // The settings that the length of a fence follows from.
+    service = await startService({ DATABASE_POOL_TIMEOUT: '1', DATABASE_QUERY_TIMEOUT_MS: '1000' });
     cache = service.app.get(PermissionCache);
   });
   afterAll(() => service.stop());

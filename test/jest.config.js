@@ -5,7 +5,7 @@ module.exports = {
   testRegex: '\\.spec\\.ts$',
   testEnvironment: 'node',
   testTimeout: 30_000,
-  maxWorkers: 2,
+  maxWorkers: 3,
   globalSetup: '<rootDir>/test/support/global-setup.ts',
   globalTeardown: '<rootDir>/test/support/global-teardown.ts',
   // Nest 12, jose, openid-client, oidc-provider and some of their dependencies are ESM only; jest runs CommonJS, so they are compiled too.
