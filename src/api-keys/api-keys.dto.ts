@@ -19,7 +19,7 @@ export class CreateApiKeyBody {
     minItems: 1,
     maxItems: 100,
     uniqueItems: true,
-    description: 'What the key may do at most. The account must hold each of them now.',
+    description: 'What the key may do at most: at each use only what the account holds then',
   })
   @IsArray()
   @ArrayMinSize(1)

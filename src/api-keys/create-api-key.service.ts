@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { EntityManager } from 'typeorm';
 import { Authority } from '../authz/authority.service';
-import { Principal, Principals } from '../authz/principals.service';
+import { Principals } from '../authz/principals.service';
 import { requirePermission } from '../authz/require-permission';
 import { AuthenticatedCaller } from '../common/caller';
 import { Clock } from '../common/clock';
@@ -36,7 +36,7 @@ export class CreateApiKey {
 
   /**
    * @throws permission_denied, not_found, escalation_refused, not_a_service_account, too_many_api_keys; conflict for an
-   * account that is suspended; validation_failed for a permission that the account lacks, or an end that is past
+   * account that is suspended; validation_failed for a permission that does not exist, or an end that is past
    */
   async run(caller: AuthenticatedCaller, userId: string, body: CreateApiKeyBody): Promise<CreatedApiKey> {
     requirePermission(caller, 'user:write');
@@ -59,7 +59,7 @@ export class CreateApiKey {
     if (!owner) throw notFound();
     if (owner.kind !== 'service') throw notAServiceAccount();
     if (owner.status !== 'active') throw conflict({ message: 'The account is not active.' });
-    requireHeld(owner, permissions);
+    await requireKnown(tx, permissions);
     const [{ count }] = await tx.query<[{ count: number }]>(
       `SELECT count(*)::int AS count FROM api_keys
        WHERE user_id = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2)`,
@@ -109,12 +109,14 @@ export class CreateApiKey {
   }
 }
 
-/** A key would never have more than its owner, but it would look as if it had. */
-function requireHeld(owner: Principal, permissions: string[]): void {
-  const lacking = permissions.filter((permission) => !owner.permissions.includes(permission));
-  if (lacking.length > 0) {
-    throw refused('permissions', `the account does not hold ${lacking.join(', ')}`);
-  }
+/** What the account lacks now it may hold some day; a key allows nothing before. A misspelt name would stay useless. */
+async function requireKnown(tx: EntityManager, permissions: string[]): Promise<void> {
+  const unknown = await tx.query<{ name: string }[]>(
+    `SELECT name FROM unnest($1::text[]) AS wanted (name) WHERE name NOT IN (SELECT name FROM permissions)`,
+    [permissions],
+  );
+  if (unknown.length === 0) return;
+  throw refused('permissions', `there is no ${unknown.map(({ name }) => name).join(', ')}`);
 }
 
 const refused = (field: string, message: string): Error =>
