@@ -201,8 +201,8 @@ describe('the search of accounts, with many of them and the worst of them sought
     const seen: string[] = [];
     let query: Record<string, string> = { ...filter, limit: '200' };
     for (let more = true; more;) {
-      const { users, has_more } = await search(query);
-      for (const { user_id } of users as { user_id: string }[]) seen.push(user_id);
+      const { items, has_more } = await search(query);
+      for (const { user_id } of items as { user_id: string }[]) seen.push(user_id);
       query = { ...query, after: seen.at(-1)! };
       more = has_more;
     }

@@ -83,7 +83,7 @@ export class CreatedApiKey {
 
 export class ApiKeyList {
   @ApiProperty({ type: [ApiKeyItem] })
-  api_keys!: ApiKeyItem[];
+  items!: ApiKeyItem[];
 
   @ApiProperty({ example: 1, description: 'On all pages' })
   total!: number;

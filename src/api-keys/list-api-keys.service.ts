@@ -27,6 +27,6 @@ export class ListApiKeys {
       take: limit,
       skip: offset,
     });
-    return { api_keys: keys.map(apiKeyItem), total, limit, offset, has_more: offset + keys.length < total };
+    return { items: keys.map(apiKeyItem), total, limit, offset, has_more: offset + keys.length < total };
   }
 }

@@ -34,7 +34,7 @@ export class AccountItem extends OmitType(Account, [
 
 export class AccountList {
   @ApiProperty({ type: [AccountItem], description: 'Newest first; by address where `email` was given' })
-  users!: AccountItem[];
+  items!: AccountItem[];
 
   @ApiProperty({ example: 1, description: 'All that fit the filters, counted up to 10,000' })
   total!: number;

@@ -42,7 +42,7 @@ export class FindAccounts {
       return { rows, count };
     });
     return {
-      users: rows.slice(0, limit).map(item),
+      items: rows.slice(0, limit).map(item),
       total: Math.min(count, COUNTED),
       total_is_exact: count <= COUNTED,
       limit,

@@ -34,7 +34,7 @@ describe('when an API key was used last', () => {
   const flush = (on = service) => on.app.get(ApiKeyUsage).flush();
   const lastUsed = async (): Promise<number | null> => {
     const { body } = await service.client().get(keysOf(owner), admin.accessToken).expect(200);
-    const [item] = body.api_keys.filter(({ key_id: id }: { key_id: string }) => id === key.keyId);
+    const [item] = body.items.filter(({ key_id: id }: { key_id: string }) => id === key.keyId);
     return item.last_used_at === null ? null : Date.parse(item.last_used_at);
   };
 
@@ -94,8 +94,8 @@ describe('when an API key was used last', () => {
     await stopOthers();
     expect(await lastUsed()).not.toBeNull();
     const { body } = await service.client().get(keysOf(owner), admin.accessToken).expect(200);
-    expect(body.api_keys).toHaveLength(11);
-    expect(body.api_keys.every((item: { last_used_at: unknown }) => item.last_used_at !== null)).toBe(true);
+    expect(body.items).toHaveLength(11);
+    expect(body.items.every((item: { last_used_at: unknown }) => item.last_used_at !== null)).toBe(true);
   });
 
   it('is written by instances at the same time without a deadlock, whatever the order of use', async () => {

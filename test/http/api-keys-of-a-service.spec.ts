@@ -40,7 +40,7 @@ describe('a service', () => {
 
   it('gets an account, a role and a key, works with it, and is out when the key is revoked', async () => {
     for (const on of [service, other]) {
-      expect((await users(on).expect(200)).body.users).toHaveLength(1);
+      expect((await users(on).expect(200)).body.items).toHaveLength(1);
     }
     await service.client().delete(`/v1/api-keys/${key.keyId}`, admin.accessToken).expect(204);
     for (const on of [service, other]) await expectProblem(users(on), 401, 'invalid_api_key');

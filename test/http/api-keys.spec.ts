@@ -88,7 +88,7 @@ describe('API keys', () => {
       expect(JSON.stringify(event)).not.toContain(secret.slice(12));
       const listed = await list().expect(200);
       expect(listed.text).not.toContain(secret.slice(12));
-      expect(listed.body.api_keys).toEqual([key]);
+      expect(listed.body.items).toEqual([key]);
     });
 
     it.each(['2099-01-01T05:30:00+05:30', '2099-01-01T00:00:00Z', '2099-01-01t00:00:00.000z'])(
@@ -320,9 +320,7 @@ describe('API keys', () => {
       ];
       const { keyId } = await newKey(service, admin, owner, ['authz:check']);
       const idsOf = async (userId: string): Promise<string[]> =>
-        (await list('', admin, userId).expect(200)).body.api_keys.map(
-          (key: { key_id: string }) => key.key_id,
-        );
+        (await list('', admin, userId).expect(200)).body.items.map((key: { key_id: string }) => key.key_id);
       expect(await idsOf(owner)).toEqual([keyId, endless, recent]);
       expect(await idsOf(other)).toEqual([others]);
     });
@@ -336,8 +334,8 @@ describe('API keys', () => {
         ids.unshift(keyId);
       }
       await newKey(service, admin, await newServiceAccount(service, 'authz:check'), ['authz:check']);
-      const idsOf = ({ body: page }: { body: { api_keys: { key_id: string }[] } }): string[] =>
-        page.api_keys.map(({ key_id: id }) => id);
+      const idsOf = ({ body: page }: { body: { items: { key_id: string }[] } }): string[] =>
+        page.items.map(({ key_id: id }) => id);
       const all = await list().expect(200);
       expect(idsOf(all)).toEqual(ids);
       expect(all.body).toMatchObject({ total: 5, limit: 50, offset: 0, has_more: false });
@@ -348,7 +346,7 @@ describe('API keys', () => {
       expect(idsOf(last)).toEqual(ids.slice(4));
       expect(last.body).toMatchObject({ total: 5, limit: 2, offset: 4, has_more: false });
       const beyond = await list('?offset=5').expect(200);
-      expect(beyond.body).toMatchObject({ api_keys: [], total: 5, has_more: false });
+      expect(beyond.body).toMatchObject({ items: [], total: 5, has_more: false });
       await revoke(ids[1]!).expect(204);
       expect(idsOf(await list().expect(200))).toEqual(ids.filter((id) => id !== ids[1]));
     });
@@ -361,7 +359,7 @@ describe('API keys', () => {
       ]);
       expect((await list().expect(200)).body.total).toBe(1);
       expect((await list('', admin, admin.userId).expect(200)).body).toEqual({
-        api_keys: [],
+        items: [],
         total: 0,
         limit: 50,
         offset: 0,

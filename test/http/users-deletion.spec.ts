@@ -75,7 +75,7 @@ describe('the deletion of an account', () => {
     const sessions = service.client().delete(`/v1/users/${userId}/sessions`, admin.accessToken);
     await expectProblem(sessions, 404, 'not_found');
     const { body } = await service.client().get(`/v1/users?email=${email}`, admin.accessToken).expect(200);
-    expect(body.users).toEqual([]);
+    expect(body.items).toEqual([]);
   }
 
   describe('DELETE /v1/users/me', () => {

@@ -20,8 +20,8 @@ describe('GET /v1/users', () => {
 
   const emailsOf = async (query: Record<string, string>): Promise<string[]> => {
     const { body } = await list(query).expect(200);
-    expect(body.total).toBe(body.users.length);
-    return (body.users as { email: string }[]).map(({ email }) => email);
+    expect(body.total).toBe(body.items.length);
+    return (body.items as { email: string }[]).map(({ email }) => email);
   };
 
   /** People whose addresses begin alike, oldest first; their addresses. */
@@ -35,7 +35,7 @@ describe('GET /v1/users', () => {
     const somebody = await newSignedIn(service);
     const { body } = await list({ email: somebody.person.email }).expect(200);
     expect(body).toEqual({
-      users: [
+      items: [
         {
           user_id: somebody.userId,
           kind: 'person',
@@ -134,7 +134,7 @@ describe('GET /v1/users', () => {
     const page = async (query: Record<string, string>) => {
       const { body } = await list({ ...filter, limit: '2', ...query }).expect(200);
       expect(body).toMatchObject({ total: 5, total_is_exact: true, limit: 2 });
-      const users = body.users as { email: string; user_id: string }[];
+      const users = body.items as { email: string; user_id: string }[];
       return { ...body, emails: users.map(({ email }) => email), last: users.at(-1)?.user_id };
     };
 
@@ -162,7 +162,7 @@ describe('GET /v1/users', () => {
         emails[1],
       ]);
       const { body } = await list({ ...filter, limit: '2', after: gone.id }).expect(200);
-      expect((body.users as { email: string }[]).map(({ email }) => email)).toEqual(emails.slice(2, 4));
+      expect((body.items as { email: string }[]).map(({ email }) => email)).toEqual(emails.slice(2, 4));
     });
   });
 
@@ -174,7 +174,7 @@ describe('GET /v1/users', () => {
   it('has nothing after an account that is unknown, where a beginning is given', async () => {
     await family('lone.1');
     const { body } = await list({ email: 'lone', after: UNKNOWN }).expect(200);
-    expect(body).toMatchObject({ users: [], total: 1, has_more: false });
+    expect(body).toMatchObject({ items: [], total: 1, has_more: false });
   });
 
   it.each<[string, string]>([
