@@ -2,8 +2,8 @@ import { Inject, Injectable, Logger, OnApplicationBootstrap, OnApplicationShutdo
 import { EntityManager } from 'typeorm';
 import { Clock } from '../common/clock';
 import { BACKGROUND } from '../infra/background';
-import { DependencyLog } from '../infra/mail/dependency-log';
-import { failureReason } from '../infra/mail/failure-reason';
+import { DependencyLog } from '../infra/logging/dependency-log';
+import { failureReason } from '../infra/logging/failure-reason';
 
 const FLUSH_EVERY_MS = 30_000;
 /** About a megabyte. Whoever has more keys in use loses times, never requests. */

@@ -7,8 +7,8 @@ import {
 } from '@nestjs/common';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { BACKGROUND } from '../background';
-import { DependencyLog } from './dependency-log';
-import { failureReason } from './failure-reason';
+import { DependencyLog } from '../logging/dependency-log';
+import { failureReason } from '../logging/failure-reason';
 import { MAIL_TRANSPORT, MailTransport } from './mail';
 import { mailOutbox, mailSent } from './mail-metrics';
 import { MailOutbox } from './mail-outbox';

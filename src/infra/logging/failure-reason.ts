@@ -4,8 +4,8 @@ const ADDRESS = /\S*@\S*/g;
 const TOKEN = /[\w-]{20,}/g;
 
 /**
- * Why a mail was not sent, fit for the log and the table: no address, no secret. Of a mail server's reply only the
- * codes are kept, because its words often repeat the address.
+ * Why a mail server or a store did not do its part, fit for logs and tables: no address, no secret. Of a mail server's
+ * reply only the codes are kept, because its words often repeat the address.
  */
 export function failureReason(error: unknown): string {
   // Not instanceof: an error of another realm is one too.
