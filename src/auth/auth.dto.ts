@@ -1,19 +1,17 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
-import { IsBoolean, IsIn } from 'class-validator';
+import { IsBoolean } from 'class-validator';
 import { IsText } from '../common/is-text.decorator';
 import { Maybe } from '../common/maybe.decorator';
 import { IsEmailAddress } from '../identities/is-email-address.decorator';
 import { IsIanaTimezone, IsLocaleTag, IsName, IsPhone } from '../identities/profile-fields.decorators';
 import type { UserStatus } from '../identities/user.entity';
+import { SignInWish } from './sign-in-wish.dto';
 
 const EMAIL = { example: 'asha@example.com', format: 'idn-email', maxLength: 254 };
 const PASSWORD = { example: 'Ganga-Sunrise-42!', format: 'password' };
 const TOKEN = { example: 'mN4tYw…', description: 'The token from the mailed link' };
 /** Longer than any password or token of ours, and far from anything that takes time. */
 const MAX_SECRET = 1024;
-
-export const TOKEN_DELIVERIES = ['cookie', 'body'] as const;
-export type TokenDelivery = (typeof TOKEN_DELIVERIES)[number];
 
 export class RegisterBody {
   @ApiProperty(EMAIL)
@@ -61,7 +59,7 @@ export class RegisterReply {
   created_at!: string;
 }
 
-export class LoginBody {
+export class LoginBody extends SignInWish {
   @ApiProperty(EMAIL)
   @IsEmailAddress()
   email!: string;
@@ -74,24 +72,6 @@ export class LoginBody {
   @Maybe()
   @IsBoolean()
   persist_session: boolean = false;
-
-  @ApiPropertyOptional({
-    example: 'b6f1…',
-    description: 'Whatever identifies the device to its owner',
-    maxLength: 255,
-  })
-  @Maybe()
-  @IsText({ max: 255 })
-  device_fingerprint?: string;
-
-  @ApiPropertyOptional({
-    enum: TOKEN_DELIVERIES,
-    default: 'cookie',
-    description: 'Where the refresh token goes: an HttpOnly cookie (browsers) or the reply (everything else)',
-  })
-  @Maybe()
-  @IsIn(TOKEN_DELIVERIES)
-  token_delivery: TokenDelivery = 'cookie';
 }
 
 export class SignedInUser {

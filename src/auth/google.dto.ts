@@ -1,8 +1,8 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
-import { IsBoolean, IsIn } from 'class-validator';
+import { IsBoolean } from 'class-validator';
 import { IsText } from '../common/is-text.decorator';
 import { Maybe } from '../common/maybe.decorator';
-import { TOKEN_DELIVERIES, TokenDelivery } from './auth.dto';
+import { SignInWish } from './sign-in-wish.dto';
 
 /** Longer than any code or state of Google's or ours. */
 const MAX_PARAMETER = 2048;
@@ -33,7 +33,7 @@ export class GoogleStartReply {
   provider!: 'google';
 }
 
-export class GoogleCallbackBody {
+export class GoogleCallbackBody extends SignInWish {
   @ApiProperty({
     example: '4/0AX4…',
     description: '`code` of the address that Google sent the browser back to',
@@ -51,22 +51,4 @@ export class GoogleCallbackBody {
   @Maybe()
   @IsBoolean()
   persist_session: boolean = true;
-
-  @ApiPropertyOptional({
-    example: 'b6f1…',
-    description: 'Whatever identifies the device to its owner',
-    maxLength: 255,
-  })
-  @Maybe()
-  @IsText({ max: 255 })
-  device_fingerprint?: string;
-
-  @ApiPropertyOptional({
-    enum: TOKEN_DELIVERIES,
-    default: 'cookie',
-    description: 'Where the refresh token goes: an HttpOnly cookie (browsers) or the reply (everything else)',
-  })
-  @Maybe()
-  @IsIn(TOKEN_DELIVERIES)
-  token_delivery: TokenDelivery = 'cookie';
 }

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { createHash, randomBytes } from 'node:crypto';
 import { Redis, Result } from 'ioredis';
-import { TokenDelivery } from './auth.dto';
+import { TokenDelivery } from './sign-in-wish.dto';
 import type { Proved, Wish } from './sign-in-record';
 
 declare module 'ioredis' {

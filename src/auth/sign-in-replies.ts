@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { HttpReply } from '../infra/http/http-request';
-import { MfaReply, RefreshReply, TokenDelivery, TokenReply } from './auth.dto';
+import { MfaReply, RefreshReply, TokenReply } from './auth.dto';
+import { TokenDelivery } from './sign-in-wish.dto';
 import { RefreshCookie } from './refresh-cookie';
 import type { Refreshed } from './refresh.service';
 import type { MfaRequired, SignedIn } from './sign-in.service';

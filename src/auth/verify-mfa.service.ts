@@ -4,7 +4,7 @@ import { Caller } from '../common/caller';
 import { mfaNotEnabled } from '../mfa/mfa.errors';
 import { SecondFactor } from '../mfa/second-factor.service';
 import { SecondFactorMethod } from '../infra/events/event-types';
-import { TokenDelivery } from './auth.dto';
+import { TokenDelivery } from './sign-in-wish.dto';
 import { invalidMfaToken } from './auth.errors';
 import { MfaChallenge, MfaChallenges } from './mfa-challenges';
 import { VerifyMfaBody } from './mfa.dto';
