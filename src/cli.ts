@@ -5,12 +5,14 @@ import { createAdminCommand } from './cli/create-admin.command';
 import { eventsCommand } from './cli/events.command';
 import { failureText } from './cli/failure';
 import { keysCommand } from './cli/keys.command';
+import { kmsCommand } from './cli/kms.command';
 
 const program = new Command('npm run cli --')
   .description('Commands of User Service. They read the environment and .env as the service does.')
   .showHelpAfterError()
   .addCommand(createAdminCommand())
   .addCommand(keysCommand())
+  .addCommand(kmsCommand())
   .addCommand(eventsCommand());
 
 program.parseAsync().catch((error: unknown) => {

@@ -81,6 +81,7 @@ const OTHERWISE: Record<string, [value: string, why: string]> = {
   SMTP_HOST: ['', 'a placeholder there; without it development keeps mail in its mailbox'],
   SMTP_USERNAME: ['', 'a placeholder there'],
   SMTP_PASSWORD: ['', 'a placeholder there'],
+  KITE_API_BASE_URL: ['', 'it is that, but for development, which starts a sandbox'],
 };
 
 describe('.env.example', () => {
@@ -174,7 +175,6 @@ describe('loadConfig', () => {
     ['LOG_LEVEL', 'loud'],
     ['LOG_FORMAT', 'xml'],
     ['SESSION_COOKIE_SAMESITE', 'Strict'],
-    ['KMS_PROVIDER', 'aws'],
     ['KMS_PROVIDER', 'paper'],
     ['TRUSTED_PROXIES', '10.0.0.0/33'],
     ['TRUSTED_PROXIES', 'proxy.local'],
@@ -183,6 +183,13 @@ describe('loadConfig', () => {
     ['GOOGLE_OAUTH_ISSUER', 'accounts.google.com'],
     ['GOOGLE_OAUTH_ISSUER', 'ftp://accounts.google.com'],
     ['GOOGLE_OAUTH_ISSUER', 'https://accounts.google.com?x=1'],
+    ['KITE_API_BASE_URL', 'api.kite.trade'],
+    ['KITE_API_BASE_URL', 'ftp://api.kite.trade'],
+    ['KITE_API_BASE_URL', 'https://user:secret@api.kite.trade'],
+    ['KITE_API_BASE_URL', 'https://api.kite.trade?x=1'],
+    ['KITE_LOGIN_URL', 'javascript:alert(1)'],
+    ['KITE_API_TIMEOUT_SECONDS', '0'],
+    ['KITE_API_MAX_RETRIES', '11'],
     ['GOOGLE_OAUTH_REDIRECT_URI', '/signed-in'],
     ['GOOGLE_OAUTH_REDIRECT_URI', 'https://app.example.org'],
     ['GOOGLE_OAUTH_REDIRECT_URI', 'https://app.example.org/#/signed-in'],
@@ -228,6 +235,12 @@ describe.each(['production', 'staging'])('loadConfig in %s', (ENVIRONMENT) => {
     return path;
   };
 
+  it('takes a key file with several versions', () => {
+    const [one, two, next] = ['5a', 'b7', 'c3'].map((byte) => byte.repeat(32));
+    const path = keyFile('versions', `# ours\n${one}\n2:${two}\nnext:3:${next}\n`);
+    expect(problemsOf({ ...good, LOCAL_KMS_KEY_PATH: path })).toEqual([]);
+  });
+
   it('takes good settings', () => {
     const config: Config = loadConfig(good);
     expect(config).toMatchObject({
@@ -235,6 +248,8 @@ describe.each(['production', 'staging'])('loadConfig in %s', (ENVIRONMENT) => {
       SESSION_COOKIE_NAME: '__Secure-refresh_token',
       DOCS_ENABLED: ENVIRONMENT === 'staging',
       JWT_ISSUER: 'https://id.example.org',
+      KITE_API_BASE_URL: 'https://api.kite.trade',
+      KITE_LOGIN_URL: 'https://kite.zerodha.com/connect/login',
     });
   });
 
@@ -258,6 +273,8 @@ describe.each(['production', 'staging'])('loadConfig in %s', (ENVIRONMENT) => {
     ['DEBUG', 'true'],
     ['METRICS_TOKEN', 'short'],
     ['CORS_ALLOWED_ORIGINS', 'http://localhost:3000'],
+    ['KITE_API_BASE_URL', 'http://api.kite.trade'],
+    ['KITE_LOGIN_URL', 'http://127.0.0.1:1234/connect/login'],
     ['LOCAL_KMS_KEY_PATH', '/nowhere/master.key'],
   ])('refuses %s=%s alone', (name, value) => {
     expect(names(problemsOf({ ...good, [name]: value }))).toEqual([name]);
@@ -280,6 +297,7 @@ describe.each(['production', 'staging'])('loadConfig in %s', (ENVIRONMENT) => {
     for (const path of [
       keyFile('development', `${DEVELOPMENT_KEY_MARK}\n${'5a'.repeat(32)}\n`),
       keyFile('short', '5a5a\n'),
+      keyFile('twice', `${'5a'.repeat(32)}\n${'b7'.repeat(32)}\n`),
       keyFile('open', `${'5a'.repeat(32)}\n`, 0o644),
     ]) {
       expect(names(problemsOf({ ...good, LOCAL_KMS_KEY_PATH: path }))).toEqual(['LOCAL_KMS_KEY_PATH']);

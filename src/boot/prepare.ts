@@ -3,13 +3,9 @@ import type { Config } from '../config/config';
 import { migrate, pendingMigrations } from '../infra/database/migrate';
 import { step } from './progress';
 
-/** Development gets its key and its tables by itself. */
+/** Development gets its key, where it is in a file, and its tables by itself. */
 export async function prepareDevelopment(config: Config): Promise<void> {
-  const { makeDevelopmentKey } = await import('../embedded/development-keys.js');
-  await step(
-    async () => makeDevelopmentKey(config.LOCAL_KMS_KEY_PATH),
-    (made) => (made ? `development key in ${config.LOCAL_KMS_KEY_PATH}` : undefined),
-  );
+  if (config.KMS_PROVIDER === 'local') await prepareKey(config.LOCAL_KMS_KEY_PATH);
   await step(
     () => migrate(config, migrations),
     (done) => (done.length > 0 ? `${done.length} migrations` : 'database up to date'),
@@ -25,4 +21,12 @@ export async function requireMigrated(config: Config): Promise<void> {
   if (pending.length > 0) {
     throw new Error(`the database lacks ${pending.join(', ')}: run \`npm run migrate\` first`);
   }
+}
+
+async function prepareKey(path: string): Promise<void> {
+  const { makeDevelopmentKey } = await import('../embedded/development-keys.js');
+  await step(
+    async () => makeDevelopmentKey(path),
+    (made) => (made ? `development key in ${path}` : undefined),
+  );
 }

@@ -13,6 +13,8 @@ export type ErrorKind =
   | 'unsupported'
   | 'rate_limited'
   | 'internal'
+  /** Somebody whom we asked on the caller's behalf answered what cannot be read. */
+  | 'bad_answer'
   | 'unavailable';
 
 /** One broken rule of one field, as the caller should see it. */

@@ -55,6 +55,7 @@ function complete(values: z.output<typeof environmentSchema>): Config {
     ...values,
     PUBLIC_URL: publicUrl,
     JWT_ISSUER: values.JWT_ISSUER || publicUrl,
+    ...kiteAddresses(values),
     DOCS_ENABLED: values.DOCS_ENABLED ?? values.ENVIRONMENT !== 'production',
     PASSWORD_HASH_CONCURRENCY: threads,
     PASSWORD_HASH_QUEUE: values.PASSWORD_HASH_QUEUE || 16 * threads,
@@ -63,5 +64,18 @@ function complete(values: z.output<typeof environmentSchema>): Config {
     SESSION_COOKIE_NAME: plainDevelopment
       ? values.SESSION_COOKIE_NAME.replace(/^__(Secure|Host)-/, '')
       : values.SESSION_COOKIE_NAME,
+  };
+}
+
+/** In development an address that is left out is that of the sandbox, which is known once it runs. */
+function kiteAddresses({
+  ENVIRONMENT,
+  KITE_API_BASE_URL,
+  KITE_LOGIN_URL,
+}: z.output<typeof environmentSchema>): Pick<Config, 'KITE_API_BASE_URL' | 'KITE_LOGIN_URL'> {
+  if (ENVIRONMENT === 'development' && !KITE_API_BASE_URL) return { KITE_API_BASE_URL, KITE_LOGIN_URL };
+  return {
+    KITE_API_BASE_URL: KITE_API_BASE_URL || 'https://api.kite.trade',
+    KITE_LOGIN_URL: KITE_LOGIN_URL || 'https://kite.zerodha.com/connect/login',
   };
 }

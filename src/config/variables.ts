@@ -169,16 +169,27 @@ const jwt = group('JWT', {
 const kms = group('KMS and encryption', {
   KMS_PROVIDER: [
     z.enum(['local', 'aws', 'vault']).default('local'),
-    'What wraps keys at rest. aws and vault are not there yet.',
+    'What wraps keys at rest: a file, AWS KMS, or the transit engine of HashiCorp Vault.',
   ],
   KMS_MASTER_KEY_ID: [
     text('keys/master.key'),
-    'Identifies the master key: for `local` its file, see LOCAL_KMS_KEY_PATH.',
+    'The master key: for `aws` its id, ARN or alias, for `vault` its name in the transit engine. `local` reads LOCAL_KMS_KEY_PATH.',
+  ],
+  KMS_TIMEOUT_MS: [
+    integer(1500, { min: 100, max: 60_000 }),
+    'Milliseconds that AWS KMS or Vault may take before the request is answered 503.',
   ],
   LOCAL_KMS_KEY_PATH: [
     text('keys/master.key'),
     'File with the master key, 32 bytes in hexadecimal. Made on the first start in development.',
   ],
+  AWS_REGION: [text(''), 'Region of AWS KMS. Credentials come the way they always do in the AWS SDK.'],
+  AWS_ENDPOINT_URL_KMS: [url(''), 'Another address of AWS KMS than that of the region.'],
+  VAULT_ADDR: [url(''), 'Address of Vault.'],
+  VAULT_TOKEN: [text(''), 'Token for Vault.'],
+  VAULT_TOKEN_FILE: [text(''), 'File with the token, read again when it changes: the sink of a Vault Agent.'],
+  VAULT_NAMESPACE: [text(''), 'Namespace in Vault.'],
+  VAULT_TRANSIT_MOUNT: [text('transit'), 'Where the transit engine is mounted.'],
 });
 
 const google = group('Google sign-in', {
@@ -222,6 +233,16 @@ const limits = group('Rate limits', {
     'Reset or verification mails per e-mail address, and per client address, in the window.',
   ],
   RATELIMIT_PASSWORD_RESET_WINDOW_HOURS: [integer(1, { min: 1 }), 'The window.'],
+  RATELIMIT_CREDENTIALS_READS: [
+    integer(600, { min: 1 }),
+    'Broker credentials that an API key may read in the window.',
+  ],
+  RATELIMIT_CREDENTIALS_WINDOW_MINUTES: [integer(1, { min: 1 }), 'The window.'],
+  RATELIMIT_BROKER_CALLS: [
+    integer(30, { min: 1 }),
+    'Links, logins, rotations and verifications of a user in the window.',
+  ],
+  RATELIMIT_BROKER_WINDOW_MINUTES: [integer(1, { min: 1 }), 'The window.'],
 });
 
 const security = group('Security', {
@@ -287,8 +308,18 @@ const features = group('Features', {
 });
 
 const others = group('Other services', {
-  KITE_API_BASE_URL: [url('https://api.kite.trade'), 'Kite Connect.'],
-  KITE_API_TIMEOUT_SECONDS: [integer(10, { min: 1, max: 60 }), 'Deadline of a call.'],
+  KITE_API_BASE_URL: [
+    url(''),
+    'Kite Connect. Default: https://api.kite.trade; in development a sandbox is started.',
+  ],
+  KITE_LOGIN_URL: [
+    url(''),
+    'Where people log in. Default: https://kite.zerodha.com/connect/login; with the sandbox its own page.',
+  ],
+  KITE_API_TIMEOUT_SECONDS: [
+    integer(10, { min: 1, max: 60 }),
+    'Deadline of a call to Kite, its retries included.',
+  ],
   KITE_API_MAX_RETRIES: [integer(3, { max: 10 }), 'Retries of idempotent reads.'],
   TICKER_SERVICE_URL: [url('http://ticker_service:8002'), 'Accepted for compatibility, not called.'],
   ALERT_SERVICE_URL: [url('http://alert_service:8003'), 'Accepted for compatibility, not called.'],

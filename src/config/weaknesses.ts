@@ -1,6 +1,9 @@
 import { readFileSync, statSync } from 'node:fs';
 import { parseCidr } from './cidr';
 import type { Config } from './config';
+import { invalidKite, weakKite } from './kite-weaknesses';
+import { invalidKms, weakKms } from './kms-weaknesses';
+import { readMasterKeyLines } from './master-key-lines';
 
 /** The first line of a key file that the service made for itself; such a key protects nothing. */
 export const DEVELOPMENT_KEY_MARK = '# development key';
@@ -18,14 +21,14 @@ function* invalidAnywhere(config: Config): Generator<string> {
   }
   yield* invalidUrls(config);
   yield* invalidGoogle(config);
+  yield* invalidKms(config);
+  yield* invalidKite(config);
   if (
     !/^[\w!#$%&'*+.^`|~-]+$/.test(config.SESSION_COOKIE_NAME) ||
     config.SESSION_COOKIE_NAME.startsWith('__Host-')
   ) {
     yield 'SESSION_COOKIE_NAME: must be a cookie name without the prefix __Host-, which allows no path';
   }
-  if (config.KMS_PROVIDER !== 'local')
-    yield `KMS_PROVIDER: ${config.KMS_PROVIDER} is not there yet, use local`;
   for (const origin of config.CORS_ALLOWED_ORIGINS) {
     if (!URL.canParse(origin) || new URL(origin).origin !== origin) {
       yield `CORS_ALLOWED_ORIGINS: ${origin} is not an origin (scheme://host[:port], no path)`;
@@ -92,7 +95,9 @@ function* weakOutsideDevelopment(config: Config): Generator<string> {
   for (const [name, uri] of config.GOOGLE_OAUTH_CLIENT_ID ? redirectUris(config) : []) {
     if (uri.startsWith('http:')) yield `${name}: ${uri} is not https`;
   }
-  yield* weakKeyFile(config.LOCAL_KMS_KEY_PATH);
+  yield* weakKite(config);
+  if (config.KMS_PROVIDER === 'local') yield* weakKeyFile(config.LOCAL_KMS_KEY_PATH);
+  else yield* weakKms(config);
 }
 
 function* weakKeyFile(path: string): Generator<string> {
@@ -104,8 +109,11 @@ function* weakKeyFile(path: string): Generator<string> {
     return;
   }
   if (content.startsWith(DEVELOPMENT_KEY_MARK)) yield `LOCAL_KMS_KEY_PATH: ${path} is a development key`;
-  if (!/^[0-9a-f]{64}\s*$/im.test(content))
-    yield `LOCAL_KMS_KEY_PATH: ${path} does not hold 32 bytes in hexadecimal`;
+  try {
+    readMasterKeyLines(content);
+  } catch (error) {
+    yield `LOCAL_KMS_KEY_PATH: ${path} ${(error as Error).message}`;
+  }
   if ((statSync(path).mode & 0o077) !== 0)
     yield `LOCAL_KMS_KEY_PATH: ${path} can be read by others, chmod 600 it`;
 }

@@ -35,6 +35,8 @@ export function makeDevelopmentKey(path: string): boolean {
 export function deleteDevelopmentKey(path: string): boolean {
   if (!existsSync(path) || !readFileSync(path, 'utf8').startsWith(DEVELOPMENT_KEY_MARK)) return false;
   rmSync(join(dirname(path), 'administrator.json'), { force: true });
+  // What a rotation that was killed has left.
+  rmSync(`${path}.new`, { force: true });
   rmSync(path);
   return true;
 }

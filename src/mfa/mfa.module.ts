@@ -4,6 +4,7 @@
  */
 import { Module } from '@nestjs/common';
 import { IdentitiesModule } from '../identities/identities.module';
+import { WrappedColumns } from '../infra/kms/wrapped-columns';
 import { PasswordsModule } from '../passwords/passwords.module';
 import { SessionsModule } from '../sessions/sessions.module';
 import { BackupCodeUse } from './backup-code-use';
@@ -18,7 +19,7 @@ import { RegenerateBackupCodes } from './regenerate-backup-codes.service';
 import { RemoveSecondFactor } from './remove-second-factor.service';
 import { SecondFactor } from './second-factor.service';
 import { SetUpTotp } from './set-up-totp.service';
-import { TotpSecrets } from './totp-secrets';
+import { totpContext, TotpSecrets } from './totp-secrets';
 import { VerificationTokens } from './verification-tokens';
 import { VerifyTotp } from './verify-totp.service';
 
@@ -43,4 +44,13 @@ import { VerifyTotp } from './verify-totp.service';
   ],
   exports: [SecondFactor, Presence, RemoveSecondFactor],
 })
-export class MfaModule {}
+export class MfaModule {
+  constructor(columns: WrappedColumns) {
+    columns.register({
+      table: 'totp_factors',
+      id: 'user_id',
+      column: 'wrapped_secret',
+      context: totpContext,
+    });
+  }
+}

@@ -25,7 +25,7 @@ export class TotpSecrets {
   /** Makes a secret and keeps it for ten minutes, in place of one that waits already. @returns it, in base32. */
   async propose(userId: string): Promise<string> {
     const secret = newTotpSecret();
-    const wrapped = await this.kms.wrap(Buffer.from(secret), context(userId));
+    const wrapped = await this.kms.wrap(Buffer.from(secret), totpContext(userId));
     await this.redis.set(key(userId), wrapped.toString('base64'), 'EX', PENDING_SECONDS);
     return secret;
   }
@@ -43,11 +43,12 @@ export class TotpSecrets {
   }
 
   async unwrap(userId: string, wrapped: Uint8Array): Promise<string> {
-    return (await this.kms.unwrap(wrapped, context(userId))).toString();
+    return (await this.kms.unwrap(wrapped, totpContext(userId))).toString();
   }
 }
 
-const context = (userId: string): string => `totp:${userId}`;
+/** What a user's secret is wrapped for. */
+export const totpContext = (userId: string): string => `totp:${userId}`;
 
 /** The hash tag keeps a user's keys on one node of a cluster. */
 const key = (userId: string): string => `totp-setup:{${userId}}`;

@@ -21,7 +21,7 @@ export interface AccessClaims {
   /** Space-separated permissions of the session. */
   scope: string;
   roles: string[];
-  /** Trading accounts owned or shared. */
+  /** Trading accounts owned or shared, at most a hundred: of one that is missing `authz/check` tells. */
   acct_ids: string[];
   mfa: boolean;
   email_verified: boolean;

@@ -4,10 +4,12 @@ import { createSecretKey, KeyObject } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { EntityManager } from 'typeorm';
 import { Clock } from '../common/clock';
+import { operatorMessage } from '../common/operator-message';
 import { CONFIG, Config } from '../config/config';
+import { IntegrityError } from '../infra/kms/integrity-error';
 import { KMS, Kms } from '../infra/kms/kms';
 import { keyStatus, KeyStatus, KeyTimes } from './key-life';
-import { KeyUse, SigningKey } from './signing-key.entity';
+import { KeyUse, SigningKey, signingKeyContext } from './signing-key.entity';
 import { SigningKeys } from './signing-keys.service';
 
 const REFRESH_MS = 30_000;
@@ -111,12 +113,9 @@ export class KeyRing implements OnModuleInit, OnApplicationShutdown {
 
   private async unwrap(row: SigningKey): Promise<CryptoKey | KeyObject> {
     const secret = await this.kms
-      .unwrap(row.wrappedSecret, `signing-key:${row.kid}`)
+      .unwrap(row.wrappedSecret, signingKeyContext(row.kid))
       .catch((cause: unknown) => {
-        throw new Error(
-          `signing key ${row.kid} cannot be unwrapped: was the master key (${this.config.LOCAL_KMS_KEY_PATH}) replaced?`,
-          { cause },
-        );
+        throw this.unreadable(row, cause);
       });
     try {
       return row.alg === 'HS256'
@@ -125,6 +124,18 @@ export class KeyRing implements OnModuleInit, OnApplicationShutdown {
     } finally {
       secret.fill(0);
     }
+  }
+
+  private unreadable({ kid }: SigningKey, cause: unknown): Error {
+    const { provider } = this.kms;
+    const masterKey = provider === 'local' ? this.config.LOCAL_KMS_KEY_PATH : this.config.KMS_MASTER_KEY_ID;
+    const problem =
+      cause instanceof IntegrityError
+        ? 'is not what was wrapped, or the master key was replaced'
+        : `could not be asked for: ${operatorMessage(cause)}`;
+    return new Error(`signing key ${kid}, under the master key ${masterKey} (${provider}), ${problem}`, {
+      cause,
+    });
   }
 
   private async tick(): Promise<void> {

@@ -4,6 +4,9 @@ import type { JWK } from 'jose';
 /** `access`: RSA, signs access tokens, published. `opaque`: HMAC-SHA256, signs refresh and one-time tokens, secret. */
 export type KeyUse = 'access' | 'opaque';
 
+/** What a key's secret is wrapped for. */
+export const signingKeyContext = (kid: string): string => `signing-key:${kid}`;
+
 @Entity('signing_keys')
 export class SigningKey {
   /** RFC 7638 thumbprint for RSA, a random text for HMAC. */

@@ -10,7 +10,7 @@ import { CONFIG, Config } from '../config/config';
 import { Events } from '../infra/events/events';
 import { KMS, Kms } from '../infra/kms/kms';
 import { keyStatus, KeyStatus } from './key-life';
-import { KeyUse, SigningKey } from './signing-key.entity';
+import { KeyUse, SigningKey, signingKeyContext } from './signing-key.entity';
 
 const MINUTE = 60_000;
 const DAY = 86_400_000;
@@ -182,7 +182,7 @@ export class SigningKeys {
 
   private async wrap(kid: string, secret: Buffer): Promise<Buffer> {
     try {
-      return await this.kms.wrap(secret, `signing-key:${kid}`);
+      return await this.kms.wrap(secret, signingKeyContext(kid));
     } finally {
       secret.fill(0);
     }

@@ -5,4 +5,5 @@
 export const advisoryLocks = {
   migrations: [1970496882, 1],
   eventRelay: [1970496882, 2],
+  rewrap: [1970496882, 3],
 } as const;

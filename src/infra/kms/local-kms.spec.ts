@@ -1,71 +1,148 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { Logger } from '@nestjs/common';
+import { createHash, randomBytes } from 'node:crypto';
+import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { seal } from './envelope';
+import { IntegrityError } from './integrity-error';
 import { LocalKms } from './local-kms';
+import { packWrapped, unpackWrapped } from './wrapped-secret';
+
+const SECRET = Buffer.from('a private key');
+const ONE = '5a'.repeat(32);
+const TWO = 'b7'.repeat(32);
+const THREE = 'c3'.repeat(32);
+
+const folder = mkdtempSync(join(tmpdir(), 'user-service-kms-'));
+beforeAll(() => Logger.overrideLogger(false));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+function keyFile(content: string): string {
+  const path = join(folder, createHash('sha256').update(randomBytes(8)).digest('hex').slice(0, 12));
+  writeFileSync(path, content, { mode: 0o600 });
+  return path;
+}
+const withKey = (content: string): Promise<LocalKms> => LocalKms.fromFile(keyFile(content));
+const versionOf = (wrapped: Buffer): string => unpackWrapped(wrapped).version;
 
 describe('LocalKms', () => {
-  const folder = mkdtempSync(join(tmpdir(), 'user-service-kms-'));
-  afterAll(() => rmSync(folder, { recursive: true }));
-
-  const withKey = (content: string): Promise<LocalKms> => {
-    const path = join(folder, 'master.key');
-    writeFileSync(path, content);
-    return LocalKms.fromFile(path);
-  };
-  const SECRET = Buffer.from('a private key');
-  let kms: LocalKms;
-  let wrapped: Buffer;
-  beforeAll(async () => {
-    kms = await withKey(`${'5a'.repeat(32)}\n`);
-    wrapped = await kms.wrap(SECRET, 'signing-key:1');
+  it('unwraps what was wrapped before there were versions, as version 1', async () => {
+    const old = seal(Buffer.from(ONE, 'hex'), SECRET, 'signing-key:1');
+    expect(old[0]).toBe(1);
+    const kms = await withKey(`${ONE}\n2:${TWO}\n`);
+    expect(versionOf(old)).toBe('1');
+    expect(await kms.unwrap(old, 'signing-key:1')).toEqual(SECRET);
+    await expect(kms.unwrap(old, 'signing-key:2')).rejects.toThrow(IntegrityError);
+    const elsewhere = await withKey(`${TWO}\n`);
+    await expect(elsewhere.unwrap(old, 'signing-key:1')).rejects.toThrow(IntegrityError);
   });
 
-  it('gives back what it wrapped, and shows nothing of it', async () => {
-    expect(await kms.unwrap(wrapped, 'signing-key:1')).toEqual(SECRET);
-    expect(wrapped.includes(SECRET)).toBe(false);
-    expect(wrapped).toHaveLength(SECRET.length + 29);
+  it('does not take an old secret for a new one, nor a new one for an old one', async () => {
+    const kms = await withKey(ONE);
+    const old = seal(Buffer.from(ONE, 'hex'), SECRET, 'x');
+    await expect(kms.unwrap(packWrapped({ version: '1', body: old }), 'x')).rejects.toThrow(IntegrityError);
+    const { body } = unpackWrapped(await kms.wrap(SECRET, 'x'));
+    await expect(kms.unwrap(body, 'x')).rejects.toThrow(IntegrityError);
   });
 
-  it('wraps the same secret differently each time, and an empty one too', async () => {
-    expect(await kms.wrap(SECRET, 'signing-key:1')).not.toEqual(wrapped);
-    const empty = await kms.wrap(Buffer.alloc(0), 'x');
-    expect(await kms.unwrap(empty, 'x')).toHaveLength(0);
+  it.each([
+    ['a bare key', ONE, '1'],
+    ['a bare key below comments', `# development key\n\n  # more\n${ONE.toUpperCase()}\r\n`, '1'],
+    ['several versions in any order', `3:${THREE}\n${ONE}\n2:${TWO}`, '3'],
+    ['versions without the first', `7:${TWO}\n`, '7'],
+    ['a staged version', `${ONE}\nnext:2:${TWO}\n`, '1'],
+  ])('wraps under the highest version in force: %s', async (_, content, version) => {
+    const kms = await withKey(content);
+    expect(await kms.currentVersion()).toBe(version);
+    const wrapped = await kms.wrap(SECRET, 'x');
+    expect(versionOf(wrapped)).toBe(version);
+    expect(await kms.unwrap(wrapped, 'x')).toEqual(SECRET);
+    expect(wrapped).toHaveLength(SECRET.length + 32);
   });
 
-  it('refuses a secret in which any byte was changed', async () => {
-    for (let i = 0; i < wrapped.length; i++) {
-      const changed = Buffer.from(wrapped);
-      changed[i]! ^= 1;
-      await expect(kms.unwrap(changed, 'signing-key:1')).rejects.toThrow();
-    }
+  it.each([
+    ['nothing', '', 'does not hold 32 bytes in hexadecimal'],
+    ['words', 'not hexadecimal', 'does not hold 32 bytes in hexadecimal (line 1)'],
+    ['a short key', ONE.slice(2), 'does not hold 32 bytes in hexadecimal (line 1)'],
+    ['a long key', `#\n${ONE}5a`, 'does not hold 32 bytes in hexadecimal (line 2)'],
+    ['two keys without versions', `${ONE}\n${TWO}`, 'has version 1 twice (line 2)'],
+    ['a version twice', `${ONE}\n2:${TWO}\n2:${THREE}`, 'has version 2 twice (line 3)'],
+    ['version 0', `0:${ONE}`, 'does not hold 32 bytes in hexadecimal (line 1)'],
+    ['only a staged version', `next:1:${ONE}`, 'does not hold 32 bytes in hexadecimal'],
+    ['two staged versions', `${ONE}\nnext:2:${TWO}\nnext:3:${THREE}`, 'stages two versions (line 3)'],
+    ['a staged version of the past', `5:${ONE}\nnext:4:${TWO}`, 'stages version 4 below 5'],
+  ])('refuses a file with %s, and shows nothing of it', async (_, content, message) => {
+    const error = await withKey(content).catch((thrown: Error) => thrown);
+    expect((error as Error).message).toContain(message);
+    expect((error as Error).message).not.toMatch(/[0-9a-f]{16}:|5a5a|b7b7|hexadecimal words/);
   });
-
-  it('refuses a secret that was cut or lengthened', async () => {
-    for (let length = 0; length < wrapped.length; length++) {
-      await expect(kms.unwrap(wrapped.subarray(0, length), 'signing-key:1')).rejects.toThrow();
-    }
-    await expect(kms.unwrap(Buffer.concat([wrapped, Buffer.alloc(1)]), 'signing-key:1')).rejects.toThrow();
-  });
-
-  it('refuses a secret moved to another place, or wrapped under another key', async () => {
-    await expect(kms.unwrap(wrapped, 'signing-key:2')).rejects.toThrow();
-    const other = await withKey('a5'.repeat(32));
-    await expect(other.unwrap(wrapped, 'signing-key:1')).rejects.toThrow();
-  });
-
-  it('finds the key below a comment', async () => {
-    const same = await withKey(`# development key\n${'5A'.repeat(32)}\n`);
-    expect(await same.unwrap(wrapped, 'signing-key:1')).toEqual(SECRET);
-  });
-
-  it.each(['', 'not hexadecimal', '5a'.repeat(31), '5a'.repeat(33)])(
-    'refuses a file that holds %j',
-    async (content) => {
-      await expect(withKey(content)).rejects.toThrow('does not hold 32 bytes in hexadecimal');
-    },
-  );
 
   it('refuses a file that is not there', async () => {
     await expect(LocalKms.fromFile(join(folder, 'none'))).rejects.toThrow('ENOENT');
+  });
+
+  it('refuses a version that the file does not name', async () => {
+    const kms = await withKey(ONE);
+    for (const version of ['2', '01', '1 ', '0', '-1', '1e0', '999999999', 'constructor']) {
+      const wrapped = Buffer.concat([
+        Buffer.from([2, version.length]),
+        Buffer.from(version),
+        randomBytes(40),
+      ]);
+      await expect(kms.unwrap(wrapped, 'x')).rejects.toThrow(IntegrityError);
+    }
+  });
+
+  it('looks again for a version that it does not know, for each who asks after the change', async () => {
+    const path = keyFile(`${ONE}\n`);
+    const kms = await LocalKms.fromFile(path);
+    for (const [text, version] of [
+      [`${ONE}\n2:${TWO}\n`, '2'],
+      [`${ONE}\n2:${TWO}\n3:${THREE}\n`, '3'],
+    ] as const) {
+      const bad = kms
+        .unwrap(packWrapped({ version: '9', body: randomBytes(40) }), 'x')
+        .catch(() => 'refused');
+      const wrapped = await (await withKey(text)).wrap(SECRET, 'x');
+      expect(versionOf(wrapped)).toBe(version);
+      writeFileSync(`${path}.other`, text);
+      renameSync(`${path}.other`, path);
+      const opened = await Promise.all(Array.from({ length: 20 }, () => kms.unwrap(wrapped, 'x')));
+      expect(opened.every((each) => each.equals(SECRET))).toBe(true);
+      expect(await bad).toBe('refused');
+    }
+  });
+
+  it('says unavailable, not damaged, of an unknown version while its file cannot be understood', async () => {
+    const path = keyFile(ONE);
+    const kms = await LocalKms.fromFile(path);
+    const wrapped = await (await withKey(`${ONE}\n2:${TWO}\n`)).wrap(SECRET, 'x');
+    writeFileSync(path, 'half a li');
+    await expect(kms.unwrap(wrapped, 'x')).rejects.toMatchObject({ code: 'unavailable' });
+    rmSync(path);
+    await expect(kms.unwrap(wrapped, 'x')).rejects.toMatchObject({ code: 'unavailable' });
+    writeFileSync(path, `${ONE}\n2:${TWO}\n`);
+    expect(await kms.unwrap(wrapped, 'x')).toEqual(SECRET);
+  });
+
+  it('goes on with the key in memory when its file goes away', async () => {
+    const path = keyFile(ONE);
+    const kms = await LocalKms.fromFile(path);
+    rmSync(path);
+    const wrapped = await kms.wrap(SECRET, 'x');
+    expect(await kms.unwrap(wrapped, 'x')).toEqual(SECRET);
+    expect(await kms.currentVersion()).toBe('1');
+  });
+
+  it('wraps under a staged version as soon as it sees that others do', async () => {
+    const staged = await withKey(`${ONE}\nnext:2:${TWO}\n`);
+    const wrapped = await (await withKey(`${ONE}\n2:${TWO}\n`)).wrap(SECRET, 'x');
+    // Nobody can bring that about without the key.
+    const forged = packWrapped({ version: '2', body: randomBytes(60) });
+    await expect(staged.unwrap(forged, 'x')).rejects.toThrow(IntegrityError);
+    expect(await staged.currentVersion()).toBe('1');
+    expect(await staged.unwrap(wrapped, 'x')).toEqual(SECRET);
+    expect(await staged.currentVersion()).toBe('2');
+    expect(versionOf(await staged.wrap(SECRET, 'x'))).toBe('2');
   });
 });

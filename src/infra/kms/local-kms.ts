@@ -1,45 +1,83 @@
-import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
-import { Kms } from './kms';
+import { Logger } from '@nestjs/common';
+import { unavailable } from '../../common/common.errors';
+import { open, seal } from './envelope';
+import { IntegrityError } from './integrity-error';
+import { Kms, requireWrappable } from './kms';
+import { MasterKeyFile } from './master-key-file';
+import { packWrapped, unpackWrapped } from './wrapped-secret';
 
-const FORMAT = 1;
-const NONCE_BYTES = 12;
-const TAG_BYTES = 16;
+/** First byte of what was wrapped before there were versions: all of it was sealed, by what is version 1 now. */
+const UNVERSIONED = 1;
+const NUMBER = /^[1-9]\d{0,8}$/;
 
-/**
- * A master key in a file. Layout of a wrapped secret: format (1 byte), nonce (12), ciphertext, tag (16); AES-256-GCM
- * with the context as additional data. The random nonce keeps NIST SP 800-38D's bound of 2^32 uses of one key.
- */
+/** A master key in a file. Rotations by other processes are followed. */
 export class LocalKms implements Kms {
-  private constructor(private readonly masterKey: Buffer) {}
+  readonly provider = 'local';
+  private readonly logger = new Logger(LocalKms.name);
+  private problem = '';
 
-  /** @throws Error when the file is missing or does not hold 32 bytes in hexadecimal. */
+  private constructor(private readonly file: MasterKeyFile) {}
+
+  /** @throws Error when the file is missing or holds something else than keys. */
   static async fromFile(path: string): Promise<LocalKms> {
-    const hex = /^[0-9a-f]{64}\s*$/im.exec(await readFile(path, 'utf8'))?.[0].trim();
-    if (!hex) throw new Error(`${path} does not hold 32 bytes in hexadecimal`);
-    return new LocalKms(Buffer.from(hex, 'hex'));
+    return new LocalKms(await MasterKeyFile.open(path));
   }
 
   async wrap(secret: Uint8Array, context: string): Promise<Buffer> {
-    const nonce = randomBytes(NONCE_BYTES);
-    const cipher = createCipheriv('aes-256-gcm', this.masterKey, nonce).setAAD(Buffer.from(context));
-    return Buffer.concat([
-      Buffer.from([FORMAT]),
-      nonce,
-      cipher.update(secret),
-      cipher.final(),
-      cipher.getAuthTag(),
-    ]);
+    requireWrappable(secret);
+    const version = await this.currentVersion();
+    return packWrapped({ version, body: seal(this.keyOf(version), secret, placeOf(version, context)) });
   }
 
   async unwrap(wrapped: Uint8Array, context: string): Promise<Buffer> {
-    const blob = Buffer.from(wrapped);
-    if (blob.length < 1 + NONCE_BYTES + TAG_BYTES || blob[0] !== FORMAT)
-      throw new Error('not a wrapped secret');
-    const nonce = blob.subarray(1, 1 + NONCE_BYTES);
-    const decipher = createDecipheriv('aes-256-gcm', this.masterKey, nonce, { authTagLength: TAG_BYTES })
-      .setAAD(Buffer.from(context))
-      .setAuthTag(blob.subarray(-TAG_BYTES));
-    return Buffer.concat([decipher.update(blob.subarray(1 + NONCE_BYTES, -TAG_BYTES)), decipher.final()]);
+    const { version, body } = unpackWrapped(wrapped);
+    if (!NUMBER.test(version)) throw new IntegrityError('the wrapped secret');
+    if (!this.file.key(Number(version))) await this.lookForNewVersions();
+    const key = this.keyOf(version);
+    if (wrapped[0] === UNVERSIONED) return open(key, wrapped, context);
+    const secret = open(key, body, placeOf(version, context));
+    this.file.noteUse(Number(version));
+    return secret;
+  }
+
+  async currentVersion(): Promise<string> {
+    // A file that went away, or is being edited, must not stop what works without it.
+    await this.file.refresh().then(
+      () => (this.problem = ''),
+      (error: Error) => this.report(error.message),
+    );
+    return String(this.file.current);
+  }
+
+  async rotate(): Promise<string> {
+    return String(await this.file.rotate());
+  }
+
+  async stage(): Promise<string> {
+    return String(await this.file.stage());
+  }
+
+  /** Once, not with every secret. */
+  private report(problem: string): void {
+    if (problem !== this.problem) this.logger.error(`the master key in memory is used on: ${problem}`);
+    this.problem = problem;
+  }
+
+  private async lookForNewVersions(): Promise<void> {
+    try {
+      await this.file.refresh();
+    } catch (cause) {
+      // Whether there is such a version cannot be told now.
+      throw unavailable({ cause });
+    }
+  }
+
+  private keyOf(version: string): Buffer {
+    const key = this.file.key(Number(version));
+    if (!key) throw new IntegrityError('the wrapped secret');
+    return key;
   }
 }
+
+/** The version is bound to the body, apart from all that was bound before there were versions. */
+const placeOf = (version: string, context: string): string => `\0${version}\0${context}`;

@@ -1,0 +1,71 @@
+import {
+  BeforeApplicationShutdown,
+  Inject,
+  Injectable,
+  Logger,
+  OnApplicationBootstrap,
+} from '@nestjs/common';
+import { DataSource } from 'typeorm';
+import { BACKGROUND } from '../background';
+import { advisoryLocks } from '../database/advisory-locks';
+import { whileHolding } from '../database/while-holding';
+import { withDeadline } from '../deadline';
+import { Rewrap } from './rewrap.service';
+
+const EVERY_MS = 3_600_000;
+const STOP_MS = 2_000;
+/** Ids in one line of the log. */
+const NAMED = 10;
+
+/**
+ * Finishes what a rotation of the master key has left: at the start of the service and every hour, in one process of the
+ * fleet at a time. An error is logged, and the next hour tries again.
+ */
+@Injectable()
+export class RewrapSchedule implements OnApplicationBootstrap, BeforeApplicationShutdown {
+  private readonly logger = new Logger('Rewrap');
+  private readonly stop = new AbortController();
+  private timer?: NodeJS.Timeout;
+  private running: Promise<void> = Promise.resolve();
+
+  constructor(
+    private readonly rewrap: Rewrap,
+    private readonly source: DataSource,
+    @Inject(BACKGROUND) private readonly background: boolean,
+  ) {}
+
+  onApplicationBootstrap(): void {
+    if (this.background) this.running = this.run();
+  }
+
+  /** Runs before the database pool closes. */
+  async beforeApplicationShutdown(): Promise<void> {
+    this.stop.abort();
+    clearTimeout(this.timer);
+    await withDeadline(this.running, STOP_MS, 'the re-wrapping').catch(() => {});
+  }
+
+  private async run(): Promise<void> {
+    try {
+      await whileHolding(this.source, advisoryLocks.rewrap, () => this.finish());
+    } catch (error) {
+      this.logger.warn(`re-wrapping stopped: ${(error as Error).message}`);
+    }
+    if (this.stop.signal.aborted) return;
+    this.timer = setTimeout(() => {
+      this.running = this.run();
+    }, EVERY_MS).unref();
+  }
+
+  private async finish(): Promise<void> {
+    const { version, rewrapped, damaged } = await this.rewrap.run({ signal: this.stop.signal });
+    for (const [table, rows] of rewrapped) {
+      this.logger.log(`${rows} secrets in ${table} are under version ${version} of the master key now`);
+    }
+    if (damaged.size === 0) return;
+    const named = [...damaged].slice(0, NAMED).join(', ');
+    this.logger.error(
+      `${damaged.size} wrapped secrets are not what was wrapped, or under another key: ${named}`,
+    );
+  }
+}
