@@ -1,11 +1,12 @@
 /**
- * Starts the service. Development needs nothing: a PostgreSQL, a Redis, keys, tables and an administrator are made on
- * the way. Elsewhere all of that must be there, and `readConfig` says what is missing.
+ * Starts the service. Development needs nothing: a PostgreSQL, a Redis, a sandbox in Kite's place, keys, tables and
+ * an administrator are made on the way. Elsewhere all of that must be there, and `readConfig` says what is missing.
  */
 import 'reflect-metadata';
 import cluster from 'node:cluster';
 import { Config } from './config/config';
 import { requireFreePort } from './boot/free-port';
+import { openKite } from './boot/open-kite';
 import { openStores } from './boot/open-stores';
 import { prepareDevelopment, requireMigrated } from './boot/prepare';
 import { readConfig } from './boot/read-config';
@@ -19,7 +20,7 @@ async function start(settings: Config, shutdown: Shutdown): Promise<void> {
   const isDevelopment = settings.ENVIRONMENT === 'development';
 
   await requireFreePort(settings);
-  const config = await openStores(settings, shutdown);
+  const config = await openKite(await openStores(settings, shutdown), shutdown);
   await (isDevelopment ? prepareDevelopment(config) : requireMigrated(config));
   const administrator =
     config.WEB_CONCURRENCY > 1

@@ -1,5 +1,6 @@
 import { styleText } from 'node:util';
 import type { Config } from '../config/config';
+import { usesKiteSandbox } from '../config/kite-sandbox';
 import { say } from './progress';
 import type { Administrator } from './serve';
 
@@ -13,6 +14,7 @@ export function printSummary(config: Config, administrator: Administrator): void
 
   API          ${url}/docs
   Mailbox      ${config.SMTP_HOST ? `mail goes to ${config.SMTP_HOST}` : `${url}/dev/mailbox`}
+  Kite         ${usesKiteSandbox(config) ? `${url}/dev/kite, on a sandbox at ${config.KITE_API_BASE_URL}` : config.KITE_API_BASE_URL}
   Sign in as   ${email}
   Password     ${password ?? 'the one you chose'}${password ? '  (made for the first sign-in: change it)' : ''}
 

@@ -38,8 +38,8 @@ export async function serveAsWorker(config: Config, shutdown: Shutdown): Promise
   process.send?.({ kind: 'ready', administrator } satisfies Ready);
 }
 
-function startWorker({ DATABASE_URL, REDIS_URL }: Config): Worker {
-  return cluster.fork({ DATABASE_URL, REDIS_URL });
+function startWorker({ DATABASE_URL, REDIS_URL, KITE_API_BASE_URL, KITE_LOGIN_URL }: Config): Worker {
+  return cluster.fork({ DATABASE_URL, REDIS_URL, KITE_API_BASE_URL, KITE_LOGIN_URL });
 }
 
 function ready(worker: Worker): Promise<Ready> {

@@ -1,44 +1,14 @@
-import {
-  CanActivate,
-  Controller,
-  Delete,
-  ExecutionContext,
-  Get,
-  Headers,
-  HttpCode,
-  Inject,
-  Injectable,
-  Res,
-  UseGuards,
-} from '@nestjs/common';
+import { Controller, Delete, Get, Headers, HttpCode, Res, UseGuards } from '@nestjs/common';
 import { ApiExcludeController } from '@nestjs/swagger';
-import { notFound } from '../../common/common.errors';
-import { CONFIG, Config } from '../../config/config';
-import type { HttpReply, HttpRequest } from '../../infra/http/http-request';
+import type { HttpReply } from '../../infra/http/http-request';
 import { Public } from '../../infra/http/public.decorator';
 import { escapeHtml } from '../../infra/mail/escape-html';
 import { MailboxEntry, MailboxTransport } from '../../infra/mail/mailbox-transport';
+import { OwnNames } from './own-names.guard';
 
 // No script at all; styles inline, as mails have them. Mails are shown in sandboxed frames that inherit this.
 const POLICY =
   "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
-
-/**
- * A page of somebody else's, whose name was made to point here (DNS rebinding), must not read reset links: the mailbox
- * answers to its own names only.
- */
-@Injectable()
-class OwnNames implements CanActivate {
-  constructor(@Inject(CONFIG) private readonly config: Config) {}
-
-  canActivate(context: ExecutionContext): boolean {
-    const { host = '' } = context.switchToHttp().getRequest<HttpRequest>().headers;
-    const name = host.replace(/:\d+$/, '');
-    const own = ['localhost', '127.0.0.1', '[::1]', new URL(this.config.PUBLIC_URL).hostname];
-    if (!own.includes(name)) throw notFound();
-    return true;
-  }
-}
 
 /** The development mailbox: what would have been mailed. Registered in development without a mail server only. */
 @Public()

@@ -8,6 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { ApiKeysModule } from '../../api-keys/api-keys.module';
 import { AuthzModule } from '../../authz/authz.module';
 import { CONFIG, Config } from '../../config/config';
+import { usesKiteSandbox } from '../../config/kite-sandbox';
 import { Readiness } from '../../infra/health/readiness';
 import { SessionsModule } from '../../sessions/sessions.module';
 import { TokensModule } from '../../tokens/tokens.module';
@@ -20,6 +21,7 @@ import { DevMailboxController } from './dev-mailbox.controller';
 import { HealthController } from './health.controller';
 import { MetricsController } from './metrics.controller';
 import { GooglePageController } from './pages/google-page.controller';
+import { KitePageController } from './pages/kite-page.controller';
 import { PagesController } from './pages/pages.controller';
 import { PermissionGuard } from './permission.guard';
 import { ProblemFilter } from './problem.filter';
@@ -43,6 +45,7 @@ export class HttpModule implements BeforeApplicationShutdown {
         PagesController,
         GooglePageController,
         ...(hasMailbox ? [DevMailboxController] : []),
+        ...(usesKiteSandbox(config) ? [KitePageController] : []),
       ],
       providers: [
         BearerStrategy,

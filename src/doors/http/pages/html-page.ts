@@ -18,6 +18,8 @@ const STYLE = `:root{color-scheme:light dark}
 body{margin:0;padding:10vh 1rem;font:16px/1.5 system-ui,sans-serif}
 main{max-width:26rem;margin:0 auto;padding:2rem;border:1px solid #8886;border-radius:12px}
 h1{margin:0 0 1rem;font-size:1.4rem}
+h2{margin:2rem 0 0;font-size:1.1rem}
+ul{padding:0;list-style:none}
 label{display:block;margin:1rem 0 .25rem}
 input:not([type=checkbox]){box-sizing:border-box;width:100%;padding:.6rem;font:inherit;border:1px solid #888;border-radius:8px}
 small{display:block;margin:.25rem 0}
