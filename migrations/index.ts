@@ -8,6 +8,7 @@ import { Grants1700000000007 } from './0007-grants';
 import { AccountAdministration1700000000008 } from './0008-account-administration';
 import { AuthProviders1700000000009 } from './0009-auth-providers';
 import { ApiKeys1700000000010 } from './0010-api-keys';
+import { TradingAccounts1700000000011 } from './0011-trading-accounts';
 
 /** Every step, oldest first. A step that has been released never changes. */
 export const migrations = [
@@ -21,4 +22,5 @@ export const migrations = [
   AccountAdministration1700000000008,
   AuthProviders1700000000009,
   ApiKeys1700000000010,
+  TradingAccounts1700000000011,
 ];

@@ -24,6 +24,7 @@ import { SessionsModule } from './sessions/sessions.module';
 import { OneTimeToken } from './tokens/one-time-token.entity';
 import { SigningKey } from './tokens/signing-key.entity';
 import { TokensModule } from './tokens/tokens.module';
+import { TradingAccountsModule } from './trading-accounts/trading-accounts.module';
 import { UsersModule } from './users/users.module';
 
 /** The whole service, left to right as on the ladder (README, architecture). */
@@ -50,6 +51,7 @@ export class AppModule {
         SessionsModule,
         PasswordsModule,
         MfaModule,
+        TradingAccountsModule,
         OAuthModule,
         ApiKeysModule,
         AuthModule,

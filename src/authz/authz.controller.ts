@@ -35,7 +35,9 @@ export class AuthzController {
       'As of this moment, whatever an access token says. Refused unless something allows it; a permission that does ' +
       'not exist is nobody’s. About yourself everybody may ask, and with an API key the answer is limited by the ' +
       'key; about others it takes the permission `authz:check`. With `resource` the user needs access to that object ' +
-      'as well. An account that may not sign in may do nothing.',
+      'as well, as its owner or a member: asked each time, so that a membership that was removed or has expired counts ' +
+      'for nothing at once, on every instance. `trading_credentials:read` nobody has on an account: credentials are ' +
+      'handed out by one operation alone. An account that may not sign in may do nothing.',
     reply: PermissionCheckReply,
     apiKeys: true,
     errors: [...bodyErrors, permissionDenied, notFound],

@@ -11,6 +11,8 @@ const RESOURCE = /^trading_account:[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 export const REASONS = [
   'role',
   'direct',
+  'ownership',
+  'membership',
   'no_permission',
   'not_in_api_key',
   'no_access_to_resource',
@@ -28,7 +30,9 @@ export class PermissionCheckBody {
 
   @ApiPropertyOptional({
     example: 'trading_account:0192f0a4-7b11-7d20-9c55-2f6f0f3f7a10',
-    description: 'The object it is about: `trading_account:<id>`',
+    description:
+      'The object it is about: `trading_account:<id>`. Owners have access to theirs; members to what is shared with ' +
+      'them, as far as `trading_account:view`, `:trade` or `:manage` is',
   })
   @Maybe()
   @Matches(RESOURCE, { message: '$property must be trading_account:<id>' })
@@ -47,11 +51,15 @@ export class PermissionCheckReply {
   @ApiProperty({
     enum: REASONS,
     example: 'role',
-    description: 'Where the permission comes from, or why it is refused',
+    description:
+      'Where the permission comes from; with `resource` where the access to it comes from. Or why it is refused',
   })
   reason!: (typeof REASONS)[number];
 
-  @ApiProperty({ example: true, description: 'Whether it was answered from the cache' })
+  @ApiProperty({
+    example: true,
+    description: 'Whether it was answered from the cache alone: never where access to a `resource` was asked',
+  })
   cached!: boolean;
 }
 

@@ -11,10 +11,11 @@ import { HeldPermissions } from './held-permissions.service';
 import { LastAdministrator } from './last-administrator.service';
 import { PermissionCache } from './permission-cache';
 import { Principals } from './principals.service';
+import { ResourceAccess } from './resource-access.service';
 import { RolesController } from './roles.controller';
 import { Roles } from './roles.service';
 
-const shared = [Principals, Roles, Decisions, PermissionCache, Authority, LastAdministrator];
+const shared = [Principals, Roles, Decisions, PermissionCache, Authority, LastAdministrator, ResourceAccess];
 
 @Module({
   imports: [IdentitiesModule],

@@ -4,6 +4,7 @@ import { notFound } from '../common/common.errors';
 import { Identities } from '../identities/identities.service';
 import { PermissionCheckBody, PermissionCheckReply } from './authz.dto';
 import { Decisions } from './decisions.service';
+import { ResourceAccess } from './resource-access.service';
 
 /** Answers whether somebody may do something: the caller, or for those who may ask so anybody. */
 @Injectable()
@@ -11,10 +12,12 @@ export class CheckPermission {
   constructor(
     private readonly decisions: Decisions,
     private readonly identities: Identities,
+    private readonly resources: ResourceAccess,
   ) {}
 
   /**
-   * A permission that nobody has heard of is one that nobody has.
+   * A permission that nobody has heard of is one that nobody has. With a resource it takes both, the permission and
+   * access to that object, which is asked each time and kept nowhere.
    * @throws permission_denied, not_found for another user.
    */
   async run(
@@ -26,10 +29,9 @@ export class CheckPermission {
       userId === caller.userId
         ? await this.decisions.checkCaller(caller, permission)
         : await this.ofAnother(caller, userId, permission);
-    // There are no trading accounts yet, so nobody has access to one.
-    if (decision.allowed && resource !== undefined)
-      return { ...decision, allowed: false, reason: 'no_access_to_resource' };
-    return decision;
+    if (!decision.allowed || resource === undefined) return decision;
+    const reason = await this.resources.reasonFor(userId, resource, permission);
+    return { allowed: reason !== null, reason: reason ?? 'no_access_to_resource', cached: false };
   }
 
   private async ofAnother(

@@ -1,6 +1,7 @@
-import { Injectable } from '@nestjs/common';
+import { Inject, Injectable } from '@nestjs/common';
 import { EntityManager } from 'typeorm';
 import { Clock } from '../common/clock';
+import { CONFIG, Config } from '../config/config';
 import { UserKind, UserStatus } from '../identities/user.entity';
 
 /** A living account with all it may do: what tokens are made of. */
@@ -28,6 +29,11 @@ export interface Principal {
   permissions: string[];
   /** Providers that open the account, for example `google`. */
   oauthProviders: string[];
+  /**
+   * Ids of those owned or shared, sorted, as of now. At most a hundred, the own ones first, then what was shared first:
+   * everybody can share with anybody, and tokens travel in headers.
+   */
+  tradingAccounts: string[];
 }
 
 const LOAD = `
@@ -46,7 +52,18 @@ const LOAD = `
                SELECT permission FROM user_permissions
                WHERE user_id = $1 AND (expires_at IS NULL OR expires_at > $2)
                ORDER BY 1) AS permissions,
-         ARRAY(SELECT provider FROM auth_providers WHERE user_id = $1 ORDER BY 1) AS "oauthProviders"
+         ARRAY(SELECT provider FROM auth_providers WHERE user_id = $1 ORDER BY 1) AS "oauthProviders",
+         ARRAY(SELECT id::text FROM (
+                 SELECT id, NULL::timestamptz AS since FROM trading_accounts
+                 WHERE user_id = $1 AND status <> 'unlinked'
+                 UNION ALL
+                 SELECT account.id, member.created_at FROM trading_account_members member
+                 JOIN trading_accounts account ON account.id = member.trading_account_id AND account.status <> 'unlinked'
+                 JOIN users owner ON owner.id = account.user_id AND owner.deleted_at IS NULL
+                   AND owner.status IN ('active', 'pending_verification')
+                 WHERE $3 AND member.user_id = $1 AND (member.expires_at IS NULL OR member.expires_at > $2)
+                 ORDER BY since NULLS FIRST, id LIMIT 100
+               ) accessible ORDER BY id) AS "tradingAccounts"
   FROM users WHERE id = $1 AND deleted_at IS NULL`;
 
 /** Reads accounts with their roles and permissions, in one round trip. */
@@ -55,10 +72,15 @@ export class Principals {
   constructor(
     private readonly db: EntityManager,
     private readonly clock: Clock,
+    @Inject(CONFIG) private readonly config: Config,
   ) {}
 
   async load(userId: string, tx: EntityManager = this.db): Promise<Principal | null> {
-    const [principal] = await tx.query<Principal[]>(LOAD, [userId, this.clock.date()]);
+    const [principal] = await tx.query<Principal[]>(LOAD, [
+      userId,
+      this.clock.date(),
+      this.config.FEATURE_SHARED_ACCOUNTS,
+    ]);
     return principal ?? null;
   }
 }

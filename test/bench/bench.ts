@@ -5,7 +5,7 @@
 import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { Measures, Round } from './measures';
-import { machine, summarise, table } from './report';
+import { machine, NOTES, summarise, table } from './report';
 import { setStage } from './stage';
 
 const HELP = `npm run bench -- [options]
@@ -47,7 +47,7 @@ async function main(): Promise<void> {
 
   const lines = summarise(rounds);
   process.stdout.write(
-    `\n${machine()}, WEB_CONCURRENCY=${processes}, median of ${count}\n\n${table(lines)}\n`,
+    `\n${machine()}, WEB_CONCURRENCY=${processes}, median of ${count}\n\n${table(lines)}\n${NOTES}`,
   );
   if (options.json) {
     writeFileSync(options.json, JSON.stringify({ machine: machine(), processes, lines, rounds }, null, 2));

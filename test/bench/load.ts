@@ -8,6 +8,7 @@ export interface Lane {
   method: 'GET' | 'POST';
   path: string;
   token?: string;
+  apiKey?: string;
   body?: Record<string, unknown>;
   /** Puts the refresh token of each reply into the next request. */
   chained?: boolean;
@@ -81,6 +82,7 @@ function send(url: string, lane: Lane): Promise<void> {
       headers: {
         ...(body && { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) }),
         ...(lane.token && { authorization: `Bearer ${lane.token}` }),
+        ...(lane.apiKey && { 'x-api-key': lane.apiKey }),
       },
     });
     call.on('response', (reply) => {

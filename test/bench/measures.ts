@@ -1,3 +1,4 @@
+import { DatabaseJob, DatabaseResult } from './bare-database';
 import { BareJob } from './bare-server';
 import { BoundJob } from './bounds';
 import { Child } from './child';
@@ -19,6 +20,14 @@ export interface Round {
   sessionsBusy: LoadResult;
   idle: LoadResult;
   storm: LoadResult;
+  databaseRead: DatabaseResult;
+  databaseReadBusy: DatabaseResult;
+  databaseRecord: DatabaseResult;
+  databaseRecordBusy: DatabaseResult;
+  handOff: LoadResult;
+  handOffBusy: LoadResult;
+  /** All clients read the same account. */
+  handOffOfOne: LoadResult;
 }
 
 const BUSY_CLIENTS = 16;
@@ -30,6 +39,7 @@ export class Measures {
   private readonly load = new Child<LoadJob, LoadResult>('load');
   private readonly background = new Child<LoadJob, LoadResult>('load');
   private readonly bounds = new Child<BoundJob, number>('bounds');
+  private readonly bareDatabase = new Child<DatabaseJob, DatabaseResult>('bare-database');
   private readonly bareServer = new Child<BareJob, string>('bare-server');
   private bareUrl = '';
 
@@ -45,6 +55,8 @@ export class Measures {
     for (const path of ['/v1/users/me', '/v1/auth/sessions']) await this.get(path, BUSY_CLIENTS, 3);
     await this.refresh(8, 4);
     await this.bare(BUSY_CLIENTS, 1);
+    await this.handOff(this.accounts(BUSY_CLIENTS), 2);
+    await this.database(BUSY_CLIENTS, true, 1);
   }
 
   async round(): Promise<Round> {
@@ -63,11 +75,22 @@ export class Measures {
       sessionsBusy: await this.get('/v1/auth/sessions', BUSY_CLIENTS, seconds),
       idle: await this.trickle(2 * seconds),
       storm: await this.storm(2 * seconds),
+      databaseRead: await this.database(1, false, seconds),
+      databaseRecord: await this.database(1, true, seconds),
+      handOff: await this.handOff(this.accounts(1), seconds),
+      databaseReadBusy: await this.database(BUSY_CLIENTS, false, seconds),
+      databaseRecordBusy: await this.database(BUSY_CLIENTS, true, seconds),
+      handOffBusy: await this.handOff(this.accounts(BUSY_CLIENTS), seconds),
+      handOffOfOne: await this.handOff(
+        Array.from({ length: BUSY_CLIENTS }, () => this.accounts(1)[0]!),
+        seconds,
+      ),
     };
   }
 
   stop(): void {
-    for (const child of [this.load, this.background, this.bounds, this.bareServer]) child.stop();
+    for (const child of [this.load, this.background, this.bounds, this.bareServer, this.bareDatabase])
+      child.stop();
   }
 
   private async bare(clients: number, seconds: number): Promise<LoadResult> {
@@ -77,6 +100,27 @@ export class Measures {
 
   private async get(path: string, clients: number, seconds: number): Promise<LoadResult> {
     return this.load.run({ url: this.stage.url, lanes: this.readers(path, clients), seconds });
+  }
+
+  private async database(clients: number, isRecorded: boolean, seconds: number): Promise<DatabaseResult> {
+    const { databaseUrl } = this.stage;
+    return this.bareDatabase.run({ databaseUrl, accountIds: this.accounts(clients), isRecorded, seconds });
+  }
+
+  /** A client for each account that is named. */
+  private async handOff(accountIds: string[], seconds: number): Promise<LoadResult> {
+    const { url, accounts } = this.stage;
+    const lanes = accountIds.map((id): Lane => ({
+      method: 'POST',
+      path: `/v1/internal/trading-accounts/${id}/credentials`,
+      body: { reason: 'place order' },
+      apiKey: accounts.apiKey,
+    }));
+    return this.load.run({ url, lanes, seconds });
+  }
+
+  private accounts(count: number): string[] {
+    return this.stage.accounts.accountIds.slice(0, count);
   }
 
   private async signIn(

@@ -106,7 +106,49 @@ const rows: Row[] = [
     'the same idle',
     (r) => r.idle.p99,
   ),
+  perSecond('rows of an account and its credentials, 1 connection', (r) => r.databaseRead.perSecond),
+  perSecond('… 16 connections', (r) => r.databaseReadBusy.perSecond),
+  perSecond('… and one committed insert each, 1 connection', (r) => r.databaseRecord.perSecond),
+  perSecond('… 16 connections', (r) => r.databaseRecordBusy.perSecond),
+  perSecond(
+    'credentials for a service, 1 client',
+    (r) => r.handOff.perSecond,
+    'rows',
+    (r) => r.databaseRead.perSecond,
+  ),
+  perSecond(
+    '… the same',
+    (r) => r.handOff.perSecond,
+    'rows and insert',
+    (r) => r.databaseRecord.perSecond,
+  ),
+  perSecond(
+    'credentials for a service, 16 clients, 16 accounts',
+    (r) => r.handOffBusy.perSecond,
+    'rows',
+    (r) => r.databaseReadBusy.perSecond,
+  ),
+  perSecond(
+    '… the same',
+    (r) => r.handOffBusy.perSecond,
+    'rows and insert',
+    (r) => r.databaseRecordBusy.perSecond,
+  ),
+  perSecond(
+    'credentials for a service, 16 clients, 1 account',
+    (r) => r.handOffOfOne.perSecond,
+    'rows and insert',
+    (r) => r.databaseRecordBusy.perSecond,
+  ),
 ];
+
+/** What the figures do not say by themselves. */
+export const NOTES = `
+A read of credentials is three statements (whose key it is, the rows, and the record of the read, which is committed
+before the reply) and two questions to Redis (what the key's account may do, and its limit); the data key comes from
+memory. The relay publishes each record meanwhile. The bare reads and inserts are statements of one connection each,
+without HTTP and without any of that.
+`;
 
 export function summarise(rounds: Round[]): Line[] {
   return rows.map(({ what, unit, read, boundName, bound }) => ({

@@ -7,11 +7,14 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { startEmbedded } from '../../src/embedded/embedded';
 import { forget } from '../../src/embedded/forget';
+import { startKiteSandbox } from '../../src/embedded/kite-sandbox/kite-sandbox';
 import { freePort } from '../../src/embedded/ports';
+import { linkAccounts, LinkedAccounts } from './linked-accounts';
 
 const SERVICE = join(__dirname, '..', '..', 'src', 'main.js');
 const PASSWORD = 'Ganga-Sunrise-42!';
 const UNLIMITED = '1000000000';
+const ACCOUNTS = 16;
 
 export interface Member {
   email: string;
@@ -23,7 +26,10 @@ export interface Member {
 export interface Stage {
   url: string;
   redisUrl: string;
+  databaseUrl: string;
   members: Member[];
+  /** Of the first members. */
+  accounts: LinkedAccounts;
   stop(): Promise<void>;
 }
 
@@ -34,6 +40,7 @@ export async function setStage(processes: number, people: number): Promise<Stage
   chmodSync(folder, 0o755);
   const dataDir = join(folder, 'data');
   const embedded = await startEmbedded({ dataDir });
+  const kite = await startKiteSandbox({ isLimited: false });
   let service: ChildProcess | undefined;
   const stop = async (): Promise<void> => {
     if (service && service.exitCode === null) {
@@ -42,6 +49,7 @@ export async function setStage(processes: number, people: number): Promise<Stage
         service?.kill('SIGKILL'),
       );
     }
+    await kite.stop();
     await embedded.stop();
     await forget(dataDir);
     rmSync(folder, { recursive: true, force: true });
@@ -66,11 +74,16 @@ export async function setStage(processes: number, people: number): Promise<Stage
         RATELIMIT_LOGIN_ATTEMPTS: UNLIMITED,
         RATELIMIT_REGISTER_ATTEMPTS: UNLIMITED,
         RATELIMIT_REFRESH_ATTEMPTS: UNLIMITED,
+        RATELIMIT_CREDENTIALS_READS: UNLIMITED,
+        KITE_API_BASE_URL: kite.url,
+        KITE_LOGIN_URL: kite.loginUrl,
       },
     });
     await ready(url, service);
     const members = await Promise.all(Array.from({ length: people }, (_, i) => enrol(url, i)));
-    return { url, redisUrl: embedded.redisUrl, members, stop };
+    const { redisUrl, databaseUrl } = embedded;
+    const accounts = await linkAccounts({ url, databaseUrl }, kite, members.slice(0, ACCOUNTS));
+    return { url, redisUrl, databaseUrl, members, accounts, stop };
   } catch (error) {
     await stop();
     throw error;

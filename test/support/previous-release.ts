@@ -1,7 +1,7 @@
 import type { Client } from 'pg';
 
 /** How many steps the previous release had. */
-export const RELEASED = 5;
+export const RELEASED = 10;
 
 const ID = (number: number): string => `01890000-0000-7000-8000-${String(number).padStart(12, '0')}`;
 
@@ -25,6 +25,15 @@ export async function fillAsPreviousRelease(db: Client): Promise<void> {
        NULL, NULL, 1, '2023-01-01T00:00:00Z', '2023-06-01T00:00:00Z', NULL, '2023-06-01T00:00:00Z'),
       ('${ID(6)}', 'idle@example.org', '2025-01-02T00:00:00Z', 'Idle', NULL, 'UTC', 'en-US', NULL, 'deactivated',
        NULL, NULL, 0, '2025-01-01T00:00:00Z', '2025-01-01T00:00:00Z', NULL, NULL)`);
+  await db.query(`
+    INSERT INTO users (id, kind, email, name, timezone, locale, status, mfa_enabled, created_at, updated_at, deleted_at, purged_at)
+    VALUES
+      ('${ID(7)}', 'service', NULL, 'Order router', 'UTC', 'en-US', 'active', false,
+       '2025-01-01T00:00:00Z', '2025-01-01T00:00:00Z', NULL, NULL),
+      ('${ID(8)}', 'person', NULL, 'Deleted user', 'UTC', 'en-US', 'deleted', false,
+       '2024-01-01T00:00:00Z', '2024-06-01T00:00:00Z', '2024-05-01T00:00:00Z', '2024-06-01T00:00:00Z'),
+      ('${ID(9)}', 'person', 'meera@example.org', 'Meera', 'UTC', 'en-US', 'active', true,
+       '2025-01-01T00:00:00Z', '2025-01-01T00:00:00Z', NULL, NULL)`);
   await db.query(`
     INSERT INTO user_roles (user_id, role, granted_at) VALUES
       ('${ID(1)}', 'admin', '2025-01-01T00:00:00Z'), ('${ID(1)}', 'trader', '2025-01-01T00:00:00Z'),
@@ -58,6 +67,33 @@ export async function fillAsPreviousRelease(db: Client): Promise<void> {
     INSERT INTO signing_keys (kid, use, alg, public_jwk, wrapped_secret, created_at, activates_at, revoked_at) VALUES
       ('key-1', 'access', 'RS256', '{"kty": "RSA", "n": "AQAB", "e": "AQAB"}', '\\x0001ff', '2025-01-01T00:00:00Z', '2025-01-01T00:10:00Z', NULL),
       ('key-2', 'opaque', 'HS256', NULL, '\\xdeadbeef', '2025-01-01T00:00:00Z', '2025-01-01T00:00:00Z', '2025-02-01T00:00:00Z')`);
+  await fillHoldings(db);
+}
+
+/** What opens accounts beside a password, and what they may do beside their roles. */
+async function fillHoldings(db: Client): Promise<void> {
+  await db.query(`
+    INSERT INTO totp_factors (user_id, wrapped_secret, last_step, enabled_at)
+    VALUES ('${ID(9)}', '\\x01cafe', 58000000, '2025-02-01T00:00:00Z')`);
+  await db.query(`
+    INSERT INTO mfa_backup_codes (id, user_id, code_hash, created_at, used_at) VALUES
+      ('${ID(41)}', '${ID(9)}', sha256('ABCD-EFGH'), '2025-02-01T00:00:00Z', NULL),
+      ('${ID(42)}', '${ID(9)}', sha256('IJKL-MNOP'), '2025-02-01T00:00:00Z', '2025-02-02T00:00:00Z')`);
+  await db.query(`
+    INSERT INTO user_permissions (id, user_id, permission, granted_by, granted_at, expires_at) VALUES
+      ('${ID(51)}', '${ID(7)}', 'authz:check', 'user:${ID(1)}', '2025-02-01T00:00:00Z', NULL),
+      ('${ID(52)}', '${ID(2)}', 'trading_account:view', 'system', '2025-02-01T00:00:00Z', '2025-02-02T00:00:00Z')`);
+  await db.query(`
+    INSERT INTO auth_providers (provider, subject, user_id, linked_at)
+    VALUES ('google', '1234567890', '${ID(1)}', '2025-02-01T00:00:00Z')`);
+  await db.query(`
+    INSERT INTO api_keys (id, user_id, name, prefix, key_hash, permissions, created_by, created_at, expires_at,
+                          last_used_at, revoked_at)
+    VALUES
+      ('${ID(61)}', '${ID(7)}', 'production', 'us_live_4fK9', sha256('one'), '{authz:check}', 'user:${ID(1)}',
+       '2025-02-01T00:00:00Z', NULL, '2025-03-01T00:00:00Z', NULL),
+      ('${ID(62)}', '${ID(7)}', 'before', 'us_live_aaaa', sha256('two'), '{}', 'user:${ID(1)}',
+       '2025-01-01T00:00:00Z', '2026-01-01T00:00:00Z', NULL, '2025-02-01T00:00:00Z')`);
 }
 
 /** Every row of these tables, as text; only of these columns, so that later ones do not count. */

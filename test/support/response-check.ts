@@ -5,7 +5,8 @@ import type { Response } from 'supertest';
 import { noteReply } from './seen-replies';
 
 /** Pages and machine interfaces that the OpenAPI document leaves out on purpose. */
-const UNDOCUMENTED = /^\/(metrics|docs|redoc|openapi\.json|dev\/mailbox|verify-email|reset-password)([/?]|$)/;
+const UNDOCUMENTED =
+  /^\/(metrics|docs|redoc|openapi\.json|dev\/(?:mailbox|kite)|verify-email|reset-password)([/?]|$)/;
 
 interface Documented {
   content?: Record<string, { schema?: object; examples?: Record<string, unknown> }>;

@@ -34,7 +34,7 @@ export interface EventData {
   'user.updated': { fields: string[] };
   'user.suspended': { reason: string | null };
   'user.reactivated': Record<string, never>;
-  'user.deleted': { sessions_revoked: number; api_keys_revoked: number };
+  'user.deleted': { sessions_revoked: number; api_keys_revoked: number; trading_accounts_unlinked: number };
   /** The personal data of an account deleted long ago is erased. */
   'user.purged': Record<string, never>;
   /** Somebody's account at a provider opens this account from now on. */
@@ -66,6 +66,30 @@ export interface EventData {
   'permission.revoked': { permission_id: string; permission: string };
   'api_key.created': { api_key_id: string; name: string; permissions: string[]; expires_at: string | null };
   'api_key.revoked': { api_key_id: string };
+  'trading_account.linked': { broker: string; broker_user_id: string };
+  'trading_account.unlinked': { broker: string; reason: 'unlinked' | 'account_deleted' };
+  'trading_account.credentials_updated': { credentials: 'rotated' | 'session' };
+  'trading_account.updated': { fields: ('nickname' | 'preferences')[] };
+  'trading_account.verified': { broker_user_id: string };
+  /** `expired`: its time was over; `refused`: the broker said so; `replaced`: another login took its place. */
+  'trading_account.session_expired': { reason: 'expired' | 'refused' | 'replaced' };
+  /** Stored credentials are not what was stored: somebody changed the database, or its backup. */
+  'trading_account.integrity_failed': { part: 'data_key' | 'api_key' | 'api_secret' | 'access_token' };
+  'trading_account.credentials_read': { reason: string; fields: string[] };
+  'trading_account.member_added': {
+    membership_id: string;
+    user_id: string;
+    permissions: string[];
+    expires_at: string | null;
+  };
+  'trading_account.member_removed': {
+    membership_id: string;
+    user_id: string;
+    /** `inviter_removed`: whoever gave it lost theirs. */
+    reason: 'removed' | 'left' | 'inviter_removed' | 'unlinked' | 'account_deleted';
+  };
+  /** New secrets are wrapped under this version of the master key; older ones are re-wrapped in the background. */
+  'master_key.rotated': { provider: string; version: string };
   'signing_key.revoked': { kid: string; use: string };
   'signing_key.rotated': { kid: string; use: string; activates_at: string };
 }
@@ -92,6 +116,14 @@ export const eventPriorities: Partial<Record<EventType, EventPriority>> = {
   'api_key.revoked': 'high',
   'role.assigned': 'high',
   'role.removed': 'high',
+  'trading_account.linked': 'high',
+  'trading_account.unlinked': 'high',
+  'trading_account.credentials_updated': 'high',
+  'trading_account.integrity_failed': 'critical',
+  'trading_account.credentials_read': 'high',
+  'trading_account.member_added': 'high',
+  'trading_account.member_removed': 'high',
+  'master_key.rotated': 'high',
   'signing_key.revoked': 'critical',
   'signing_key.rotated': 'high',
 };

@@ -13,6 +13,7 @@ export const statusOf: Record<ErrorKind, number> = {
   invalid: 422,
   rate_limited: 429,
   internal: 500,
+  bad_answer: 502,
   unavailable: 503,
 };
 

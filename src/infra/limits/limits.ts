@@ -27,7 +27,11 @@ export interface Refusal {
 export class Limits {
   private readonly limiters = new Map<string, RateLimiterRedis>();
 
-  constructor(private readonly redis: Redis) {}
+  constructor(private readonly redis: Redis) {
+    // The first limiter of a connection gives it the script they all use. Were that while commands wait in a pipeline,
+    // the pipeline would not know the script, and none of its callers would hear the right answer, or any.
+    new RateLimiterRedis({ storeClient: redis, points: 1, duration: 1 });
+  }
 
   /**
    * Takes one use of each, before the thing itself is tried: reading first and counting later would let a burst

@@ -1,0 +1,18 @@
+import { defineAccountMail } from '../../identities/account-mail';
+
+/** For owners who have asked to be reminded of the daily login. Where to log in is at the foot of every mail. */
+export const sessionExpiredMail = defineAccountMail<{ account: string }>({
+  kind: 'session_expired',
+  texts: {
+    en: {
+      lang: 'en',
+      subject: 'Log in to your broker again',
+      write: ({ account }) => ({
+        paragraphs: [
+          `The session of your trading account “${account}” at its broker is over. Nothing can be traded with it until you log in again.`,
+          'Brokers end sessions every morning, so this is no reason for concern.',
+        ],
+      }),
+    },
+  },
+});
