@@ -96,6 +96,24 @@ describe('The architecture', () => {
     expect(outside.filter(({ late }) => !late)).toEqual([]);
   });
 
+  it('knows each broker in its own folder and one line of the registry alone', () => {
+    const folder = /^trading-accounts\/brokers\/[\w-]+\//;
+    const intruders = production.flatMap(([file, { imports }]) =>
+      imports
+        .filter((other) => other.file !== null && folder.test(other.file))
+        .filter((other) => folder.exec(file)?.[0] !== folder.exec(other.file!)![0])
+        .map((other) => `${file} imports ${other.file}`),
+    );
+    expect(intruders).toEqual([
+      'trading-accounts/brokers/broker-adapters.ts imports trading-accounts/brokers/kite/kite-broker.ts',
+    ]);
+    const talkative = production.filter(
+      ([file, { text }]) =>
+        file.startsWith('trading-accounts/') && !folder.test(file) && /kite/i.test(withoutTexts(text)),
+    );
+    expect(talkative.map(([file]) => file)).toEqual(['trading-accounts/brokers/broker-adapters.ts']);
+  });
+
   it('keeps files short', () => {
     const long = [...sources]
       .filter(([file]) => file !== 'config/variables.ts')

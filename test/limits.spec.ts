@@ -49,6 +49,22 @@ describe('limits', () => {
   const isAllowed = async (limit: Limit, key: string): Promise<boolean> =>
     (await limits.tryConsume([limit, key])) === null;
 
+  it('count from the very first use of a process on, other commands being under way', async () => {
+    const fresh = connectRedis(config);
+    await fresh.connect();
+    try {
+      const early = new Limits(fresh);
+      const limit = freshLimit();
+      const uses = Array.from({ length: 20 }, () =>
+        Promise.all([fresh.get('x'), early.tryConsume([limit, 'a'])]),
+      );
+      const refusals = (await Promise.all(uses)).filter(([, refusal]) => refusal !== null);
+      expect(refusals).toHaveLength(20 - TRIES);
+    } finally {
+      fresh.disconnect();
+    }
+  });
+
   it('allow exactly their points, and refuse the next with the time left', async () => {
     const limit = freshLimit();
     for (let used = 0; used < TRIES; used++) await limits.consume([limit, 'a']);

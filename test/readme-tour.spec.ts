@@ -25,13 +25,15 @@ describe("README's tour", () => {
     };
     said('"status":"pending_verification"', '"status":"active"', '"name":"Asha Rao"', 'Asia/Kolkata');
     said('"sessions_revoked":2', '"mfa_enabled":true', '"mfa_verified":true', '"allowed":true');
+    said('"credentials_valid":true', '"rotation_pending":false', '"reason":"membership"');
+    said('"access_token":', '"broker_user_id":"AB1234"');
     // What the tour says is refused, and nothing else.
     expect([...output.matchAll(/"code":"(\w+)"/g)].map(([, code]) => code)).toEqual([
       'invalid_access_token',
       'invalid_api_key',
     ]);
     const answers = [...output.matchAll(/"allowed":(true|false)/g)].map(([, answer]) => answer);
-    expect(answers).toEqual(['false', 'true', 'false']);
+    expect(answers).toEqual(['true', 'false', 'false', 'true', 'false']);
   }, 60_000);
 });
 

@@ -2,7 +2,9 @@ import { Client } from 'pg';
 import { ImpatientClient } from '../src/infra/database/impatient-client';
 import { ImpatientRedis } from '../src/infra/redis/impatient-redis';
 import { startService, TestService } from './support/app';
-import { newSignedIn, SignedIn } from './support/people';
+import { newAdministrator, newSignedIn, SignedIn } from './support/people';
+import { newKey, newServiceAccount, withKey } from './support/services';
+import { storeAccount } from './support/trading-accounts';
 
 /** What the mail sender asks by itself now and then. */
 const BACKGROUND = /mail_outbox/;
@@ -53,6 +55,42 @@ describe('round trips', () => {
       postgres: 0,
       redis: [],
     });
+  });
+
+  it('of a read of credentials are the key, the credentials and their record', async () => {
+    const router = await newServiceAccount(service, 'trading_credentials:read');
+    const admin = await newAdministrator(service);
+    const { apiKey } = await newKey(service, admin, router, ['trading_credentials:read']);
+    const { accountId } = await storeAccount(service, member.userId);
+    const read = () =>
+      withKey(
+        service
+          .client()
+          .post(`/v1/internal/trading-accounts/${accountId}/credentials`, { reason: 'place order' }),
+        apiKey,
+      ).expect(200);
+    await read();
+    // Now and then the relay asks something in between.
+    const counts = [await during(read), await during(read), await during(read)];
+    const least = (some: number[]): number => Math.min(...some);
+    expect({
+      postgres: least(counts.map(({ postgres }) => postgres)),
+      // What the account may do, and the limit.
+      redis: least(counts.map(({ redis }) => redis.length)),
+    }).toEqual({ postgres: 3, redis: 2 });
+  });
+
+  it('of a check are none to PostgreSQL, and one where it names an account', async () => {
+    const { accountId } = await storeAccount(service, member.userId);
+    const check = (resource?: string) =>
+      service
+        .client()
+        .post('/v1/authz/check', { permission: 'trading_account:view', resource }, member.accessToken)
+        .expect(200);
+    await check();
+    const redis = ['hget', 'evalsha'];
+    expect(await during(() => check())).toEqual({ postgres: 0, redis });
+    expect(await during(() => check(`trading_account:${accountId}`))).toEqual({ postgres: 1, redis });
   });
 
   it('of a sign-in stay few', async () => {

@@ -97,6 +97,12 @@ describe('the purge of deleted accounts', () => {
       `INSERT INTO api_keys (id, user_id, name, prefix, key_hash, permissions, created_by, created_at)
        VALUES (gen_random_uuid(), $1, 'mine', 'us_live_x', decode(md5(random()::text), 'hex'), '{}', 'system', now())`,
       `INSERT INTO user_permissions VALUES (gen_random_uuid(), $1, 'audit:read', 'system', now(), NULL)`,
+      `WITH account AS (
+         INSERT INTO trading_accounts (id, user_id, broker, status, created_at, updated_at)
+         VALUES (gen_random_uuid(), $1, 'kite', 'pending_login', now(), now()) RETURNING id, user_id
+       )
+       INSERT INTO trading_account_members (id, trading_account_id, user_id, permissions, granted_by, created_at)
+       SELECT gen_random_uuid(), id, user_id, '{view}', 'system', now() FROM account`,
       `INSERT INTO mail_outbox (id, kind, payload, created_at, due_at, failed_at)
        VALUES (gen_random_uuid(), 'password_changed', jsonb_build_object('user_id', $1::text), now(), now(), now())`,
     ]) {

@@ -30,7 +30,7 @@ export class TokenReplies {
         client_id: CLIENT_ID,
         scope: principal.permissions.join(' '),
         roles: principal.roles,
-        acct_ids: [],
+        acct_ids: principal.tradingAccounts,
         mfa: session.mfa,
         email_verified: principal.emailVerified,
       }),

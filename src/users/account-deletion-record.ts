@@ -1,6 +1,5 @@
 import { Injectable } from '@nestjs/common';
 import { EntityManager, IsNull } from 'typeorm';
-import { RevokeApiKeys } from '../api-keys/revoke-api-keys.service';
 import { Caller } from '../common/caller';
 import { Clock } from '../common/clock';
 import { AccountMails } from '../identities/account-mails.service';
@@ -9,6 +8,7 @@ import { Events } from '../infra/events/events';
 import { RemoveSecondFactor } from '../mfa/remove-second-factor.service';
 import { OneTimeTokens } from '../tokens/one-time-tokens.service';
 import { accountDeletedMail } from './account-deleted.mail';
+import { AccountHoldings } from './account-holdings';
 
 const GONE_AT_ONCE = [
   // So that the same account at the provider can open a new one here.
@@ -26,34 +26,43 @@ export class AccountDeletionRecord {
     private readonly clock: Clock,
     private readonly tokens: OneTimeTokens,
     private readonly secondFactor: RemoveSecondFactor,
-    private readonly apiKeys: RevokeApiKeys,
+    private readonly holdings: AccountHoldings,
     private readonly events: Events,
     private readonly mails: AccountMails,
   ) {}
 
   /**
    * In a transaction that has locked the account's row.
-   * @returns false where the account is gone already.
+   * @returns how many trading accounts were unlinked; null where the account is gone already.
    */
-  async write(tx: EntityManager, caller: Caller, userId: string, sessionsRevoked: number): Promise<boolean> {
+  async write(
+    tx: EntityManager,
+    caller: Caller,
+    userId: string,
+    sessionsRevoked: number,
+  ): Promise<number | null> {
     const now = this.clock.date();
     const { affected } = await tx.update(
       User,
       { id: userId, deletedAt: IsNull() },
       { status: 'deleted', deletedAt: now, updatedAt: now, passwordHash: null, passwordChangedAt: null },
     );
-    if (affected !== 1) return false;
+    if (affected !== 1) return null;
+    const { tradingAccountsUnlinked, apiKeysRevoked } = await this.holdings.giveUp(tx, caller, userId);
     await this.tokens.discard(tx, userId, 'email_verification');
     await this.tokens.discard(tx, userId, 'password_reset');
     await this.secondFactor.forget(tx, caller, userId, 'account_deleted');
     for (const table of GONE_AT_ONCE) await tx.query(`DELETE FROM ${table} WHERE user_id = $1`, [userId]);
-    const apiKeysRevoked = await this.apiKeys.ofUser(tx, caller, userId);
     await this.events.record(tx, caller, {
       type: 'user.deleted',
       subject: `user:${userId}`,
-      data: { sessions_revoked: sessionsRevoked, api_keys_revoked: apiKeysRevoked },
+      data: {
+        sessions_revoked: sessionsRevoked,
+        api_keys_revoked: apiKeysRevoked,
+        trading_accounts_unlinked: tradingAccountsUnlinked,
+      },
     });
     await this.mails.enqueue(tx, accountDeletedMail, { user_id: userId }, {});
-    return true;
+    return tradingAccountsUnlinked;
   }
 }

@@ -1,15 +1,11 @@
 import { Injectable } from '@nestjs/common';
 import { EntityManager } from 'typeorm';
 import { Authority } from '../authz/authority.service';
-import { LastAdministrator } from '../authz/last-administrator.service';
-import { PermissionCache } from '../authz/permission-cache';
 import { requirePermission } from '../authz/require-permission';
-import { ErrorDefinition } from '../common/app-error';
 import { AuthenticatedCaller, IdentifiedCaller } from '../common/caller';
 import { notAuthenticated, notFound } from '../common/common.errors';
 import { Presence } from '../mfa/presence.service';
-import { EndSessions } from '../sessions/end-sessions.service';
-import { AccountDeletionRecord } from './account-deletion-record';
+import { AccountDeletion } from './account-deletion.service';
 import { DeleteAccountReply } from './delete-account.dto';
 import { refuseSelf } from './refuse-self';
 
@@ -21,11 +17,8 @@ import { refuseSelf } from './refuse-self';
 export class DeleteAccount {
   constructor(
     private readonly presence: Presence,
-    private readonly cache: PermissionCache,
-    private readonly endSessions: EndSessions,
     private readonly authority: Authority,
-    private readonly lastAdministrator: LastAdministrator,
-    private readonly record: AccountDeletionRecord,
+    private readonly deletion: AccountDeletion,
   ) {}
 
   /**
@@ -38,7 +31,7 @@ export class DeleteAccount {
   ): Promise<DeleteAccountReply> {
     await this.presence.require(caller, proof);
     // Of two calls at once, the second one has no account any more.
-    return this.run(caller, caller.userId, { by: caller.sessionId, gone: notAuthenticated });
+    return this.deletion.run(caller, caller.userId, { by: caller.sessionId, gone: notAuthenticated });
   }
 
   /** @throws permission_denied, not_found, escalation_refused (also for the own account), last_administrator */
@@ -48,33 +41,6 @@ export class DeleteAccount {
     // First without a lock: whoever may not, puts up no fence.
     await this.authority.requireOver(caller, userId);
     const authorise = (tx: EntityManager) => this.authority.requireOver(caller, userId, tx);
-    return this.run(caller, userId, { authorise, gone: notFound });
-  }
-
-  private async run(
-    caller: IdentifiedCaller,
-    userId: string,
-    {
-      by,
-      authorise,
-      gone,
-    }: { by?: string; authorise?: (tx: EntityManager) => Promise<void>; gone: ErrorDefinition },
-  ): Promise<DeleteAccountReply> {
-    const ended = await this.cache.whileChanging(userId, () =>
-      this.endSessions.run(
-        caller,
-        { userId, reason: 'account_deleted', ends: () => true, underWay: true, by },
-        async (tx, sessionIds) => {
-          await authorise?.(tx);
-          await this.lastAdministrator.protect(tx, userId);
-          if (!(await this.record.write(tx, caller, userId, sessionIds.length))) throw gone();
-        },
-      ),
-    );
-    return {
-      message: 'The account was deleted.',
-      sessions_revoked: ended.length,
-      trading_accounts_unlinked: 0,
-    };
+    return this.deletion.run(caller, userId, { authorise, gone: notFound });
   }
 }

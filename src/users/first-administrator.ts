@@ -1,5 +1,5 @@
 import { INestApplicationContext } from '@nestjs/common';
-import { readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { EntityManager, IsNull } from 'typeorm';
 import { CONFIG, Config } from '../config/config';
@@ -33,6 +33,8 @@ export async function ensureFirstAdministrator(
     .get(CreateAdministrator)
     .run({ email: EMAIL, name: 'Administrator' });
   if (password !== undefined) {
+    // With a KMS elsewhere there may be no folder of keys.
+    await mkdir(dirname(file), { recursive: true });
     await writeFile(file, JSON.stringify({ userId, email, password } satisfies FirstAdministrator), {
       mode: 0o600,
     });

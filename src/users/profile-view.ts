@@ -18,7 +18,7 @@ export function profileOf(principal: Principal): Profile {
     oauth_providers: principal.oauthProviders,
     roles: principal.roles,
     permissions: principal.permissions,
-    trading_accounts: [],
+    trading_accounts: principal.tradingAccounts,
     created_at: principal.createdAt.toISOString(),
     last_login_at: principal.lastLoginAt?.toISOString() ?? null,
   };

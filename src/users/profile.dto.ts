@@ -53,7 +53,11 @@ export class Profile {
   @ApiProperty({ type: [String], example: ['trading_account:link', 'trading_account:view'] })
   permissions!: string[];
 
-  @ApiProperty({ type: [String], example: [] })
+  @ApiProperty({
+    type: [String],
+    example: ['0192f0a4-7b11-7d20-9c55-2f6f0f3f7a10'],
+    description: 'Ids of those owned or shared, sorted; at most a hundred, the own ones first',
+  })
   trading_accounts!: string[];
 
   @ApiProperty(TIME)

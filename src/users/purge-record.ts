@@ -13,6 +13,8 @@ const TABLES = [
   'mfa_backup_codes',
   'auth_providers',
   'api_keys',
+  'trading_account_members',
+  'trading_accounts',
   'user_permissions',
   'user_roles',
 ];

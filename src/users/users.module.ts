@@ -11,9 +11,12 @@ import { MfaModule } from '../mfa/mfa.module';
 import { PasswordsModule } from '../passwords/passwords.module';
 import { SessionsModule } from '../sessions/sessions.module';
 import { TokensModule } from '../tokens/tokens.module';
+import { TradingAccountsModule } from '../trading-accounts/trading-accounts.module';
 import { AccountAccessController } from './account-access.controller';
 import { AccountAccess } from './account-access.service';
+import { AccountDeletion } from './account-deletion.service';
 import { AccountDeletionRecord } from './account-deletion-record';
+import { AccountHoldings } from './account-holdings';
 import { AccountsController } from './accounts.controller';
 import { Accounts } from './accounts.service';
 import { CreateAccount } from './create-account.service';
@@ -38,6 +41,7 @@ import { UsersController } from './users.controller';
     SessionsModule,
     PasswordsModule,
     MfaModule,
+    TradingAccountsModule,
     ApiKeysModule,
     AuthModule,
   ],
@@ -46,7 +50,9 @@ import { UsersController } from './users.controller';
     Profiles,
     ProfileChanges,
     DeleteAccount,
+    AccountDeletion,
     AccountDeletionRecord,
+    AccountHoldings,
     PurgeDeleted,
     PurgeRecord,
     PurgeSchedule,

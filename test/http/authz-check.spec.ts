@@ -111,7 +111,7 @@ describe('authorization', () => {
       });
     });
 
-    it('with a trading account denies: there are none yet', async () => {
+    it('with a trading account that is not there denies, before and after the permission', async () => {
       const { body } = await ask({ permission: 'trading_account:view', resource: ACCOUNT }).expect(200);
       expect(body).toMatchObject({ allowed: false, reason: 'no_access_to_resource' });
       const without = await ask({ permission: 'user:read', resource: ACCOUNT }).expect(200);
@@ -247,6 +247,7 @@ describe('authorization', () => {
         roles: ['trader'],
         permissions: [
           { permission: 'trading_account:link', source: 'role', role: 'trader' },
+          { permission: 'trading_account:manage', source: 'role', role: 'trader' },
           { permission: 'trading_account:trade', source: 'role', role: 'trader' },
           { permission: 'trading_account:view', source: 'direct', permission_id: first, expires_at: null },
           { permission: 'trading_account:view', source: 'role', role: 'viewer' },

@@ -8,7 +8,7 @@ import { expectInvalid, expectProblem } from '../support/problem';
 
 const HOUR = 3_600_000;
 const SUPPORT = ['user:read', 'user:write', 'authz:check', 'authz:grant', 'trading_account:view'];
-const TRADER = ['trading_account:link', 'trading_account:trade'];
+const TRADER = ['trading_account:link', 'trading_account:trade', 'trading_account:manage'];
 
 describe('a direct grant', () => {
   let service: TestService;

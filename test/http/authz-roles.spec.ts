@@ -17,7 +17,7 @@ import { newAdministrator, newSignedIn, newVerified, SignedIn } from '../support
 import { expectInvalid, expectProblem } from '../support/problem';
 
 const SUPPORT = ['user:read', 'user:write', 'authz:grant'];
-const TRADER = ['trading_account:view', 'trading_account:link', 'trading_account:trade'];
+const TRADER = ['view', 'link', 'trade', 'manage'].map((action) => `trading_account:${action}`);
 
 describe('the roles of a user', () => {
   let service: TestService;

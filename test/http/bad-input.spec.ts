@@ -453,6 +453,7 @@ function example(properties: Record<string, Property>): Record<string, unknown> 
 
 function wrongValues({ type, nullable }: Property): unknown[] {
   const others = [[], {}, [[]], { $ne: null }, 1.5, ...(nullable ? [] : [null])];
+  if (type === 'object') return [[], [[]], 1.5, null, 'text', true];
   if (type === 'boolean') return [...others, 'true', 'false', 0, 1, ''];
   if (type === 'array') return [{}, 'text', 1.5, null, true, [1], [null], [['text']], ['a\0b'], ['\ud800']];
   return [...others, true, 'a\0b@example.org', '\ud800', 'x\udc00x', 'x'.repeat(5000)];

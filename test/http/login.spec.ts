@@ -67,7 +67,7 @@ describe('POST /v1/auth/login', () => {
       jti: expect.any(String),
       sid: body.session_id,
       client_id: 'user_service',
-      scope: 'trading_account:link trading_account:trade trading_account:view',
+      scope: 'trading_account:link trading_account:manage trading_account:trade trading_account:view',
       roles: ['trader'],
       acct_ids: [],
       mfa: false,

@@ -34,7 +34,12 @@ describe('the own profile', () => {
       mfa_enabled: false,
       oauth_providers: [],
       roles: ['trader'],
-      permissions: ['trading_account:link', 'trading_account:trade', 'trading_account:view'],
+      permissions: [
+        'trading_account:link',
+        'trading_account:manage',
+        'trading_account:trade',
+        'trading_account:view',
+      ],
       trading_accounts: [],
       created_at: expect.stringMatching(TIME),
       last_login_at: expect.stringMatching(TIME),

@@ -60,7 +60,12 @@ describe('the administration of users', () => {
         mfa_enabled: false,
         oauth_providers: [],
         roles: ['trader'],
-        permissions: ['trading_account:link', 'trading_account:trade', 'trading_account:view'],
+        permissions: [
+          'trading_account:link',
+          'trading_account:manage',
+          'trading_account:trade',
+          'trading_account:view',
+        ],
         trading_accounts: [],
         created_at: expect.stringMatching(TIME),
         updated_at: body.created_at,

@@ -94,7 +94,11 @@ describe('the deletion of an account', () => {
       expect(mail.subject).toBe('Your account was deleted');
       const actor = `user:${me.userId}`;
       expect((await eventsOf(service, me.userId)).slice(-2)).toEqual([
-        { type: 'user.deleted', actor, data: { sessions_revoked: 2, api_keys_revoked: 0 } },
+        {
+          type: 'user.deleted',
+          actor,
+          data: { sessions_revoked: 2, api_keys_revoked: 0, trading_accounts_unlinked: 0 },
+        },
         {
           type: 'session.revoked',
           actor,
@@ -276,6 +280,7 @@ describe('the deletion of an account', () => {
       expect(events.find(({ type }) => type === 'user.deleted')?.data).toEqual({
         sessions_revoked: 0,
         api_keys_revoked: 2,
+        trading_accounts_unlinked: 0,
       });
     });
 
