@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto';
 import request from 'supertest';
+import { CallBudget } from '../src/embedded/kite-sandbox/call-budget';
 import { KiteSandbox, startKiteSandbox } from '../src/embedded/kite-sandbox/kite-sandbox';
+import { KiteState } from '../src/embedded/kite-sandbox/kite-state';
 import { loginDay } from '../src/embedded/kite-sandbox/login-day';
 import { exchange as exchangeBytes, rawRequest } from './support/raw-http';
 
@@ -226,6 +228,30 @@ describe('The Kite sandbox', () => {
     const token = await open();
     await logout(token).expect(200);
     expect(JSON.stringify(kite.calls)).not.toContain(token);
+  });
+
+  it('forgets sessions that are over, and old request tokens, before they are too many', () => {
+    const state = new KiteState(() => now);
+    for (let login = 0; login < 2_500; login++) {
+      state.begin('app', state.newRequestToken('app', login % 2 ? 'AB1234' : `CD${login % 20}`));
+      now += 1;
+    }
+    expect(state.sessions().length).toBeLessThanOrEqual(1_000);
+    expect(state.sessions().filter(({ alive }) => alive)).toHaveLength(11);
+    const old = state.newRequestToken('app', 'AB1234');
+    now += 5 * 60_000;
+    state.newRequestToken('app', 'AB1234');
+    expect(() => state.begin('app', old)).toThrow('expired');
+  });
+
+  it('counts the calls of many apps, made-up ones too', () => {
+    const budget = new CallBudget(() => now, true);
+    for (let app = 0; app < 3_000; app++) {
+      expect(budget.spend(`app${app}`)).toBe(true);
+      now += 1;
+    }
+    for (let call = 0; call < 10; call++) expect(budget.spend('one')).toBe(true);
+    expect(budget.spend('one')).toBe(false);
   });
 
   it('can do what it is asked for and lose the answer', async () => {

@@ -1,5 +1,5 @@
 import { Clock } from '../src/common/clock';
-import { Client, eventually, startService, TestService } from './support/app';
+import { eventually, startService, TestService } from './support/app';
 import { startAwsKms } from './support/aws-kms-server';
 import { newGuarded, signInGuarded } from './support/authenticator';
 import { FaultyServer } from './support/faulty-server';
@@ -9,7 +9,9 @@ import { expectProblem } from './support/problem';
 import { awsSettings, provideCredentials, vaultSettings } from './support/remote-kms';
 import { startVault } from './support/vault-server';
 
-const TIMEOUT_MS = 800;
+/** Of the instance that is to feel the trouble. The other one must not feel a busy machine. */
+const TIMEOUT_MS = 500;
+const PATIENCE_MS = 15_000;
 
 interface Place {
   server: FaultyServer<never> & { secrets: string[]; rotateNow(name: string): void };
@@ -35,6 +37,7 @@ describe.each([
 ])('The service on %s', (_name, open) => {
   let place: Place;
   let service: TestService;
+  let hasty: TestService;
   let log = '';
 
   beforeAll(async () => {
@@ -46,33 +49,35 @@ describe.each([
     });
     service = await startService({
       ...place.settings,
-      KMS_TIMEOUT_MS: String(TIMEOUT_MS),
+      KMS_TIMEOUT_MS: String(PATIENCE_MS),
       LOCAL_KMS_KEY_PATH: '/nowhere/master.key',
       LOG_LEVEL: 'trace',
       DEBUG: 'true',
     });
+    hasty = await eventually(
+      () => service.another({ KMS_TIMEOUT_MS: String(TIMEOUT_MS) }).catch(() => null),
+      'an instance that has its keys in time',
+      30_000,
+    );
   }, 60_000);
   afterEach(() => place.server.heal());
   afterAll(async () => {
+    await hasty.stop();
     await service.stop();
     await place.server.stop();
     jest.restoreAllMocks();
   });
 
-  const setUp = (token: string, client: Client = service.client()) =>
-    client.post('/v1/mfa/totp/setup', {}, token);
+  const setUp = (token: string) => hasty.client().post('/v1/mfa/totp/setup', {}, token);
 
-  /** On the same clock: codes are of a time. */
-  const another = async (): Promise<TestService> => {
+  it('signs people in, also with a second factor under an older version of the key, and so does another instance', async () => {
+    const { member, phone } = await newGuarded(service);
+    place.server.rotateNow('users');
+    await signInGuarded(service, member.person, phone);
     const other = await service.another();
+    // Codes are of a time.
     const [clock, ours] = [other.app.get(Clock), service.app.get(Clock)];
     clock.now = () => ours.now();
-    return other;
-  };
-
-  it('signs people in, also with a second factor, and so does another instance on the same key', async () => {
-    const { member, phone } = await newGuarded(service);
-    const other = await another();
     try {
       await other.client().get('/v1/users/me', member.accessToken).expect(200);
       await signInGuarded(other, member.person, phone);
@@ -88,12 +93,12 @@ describe.each([
       place.server.fail(trouble);
       const begin = performance.now();
       await expectProblem(setUp(asha.accessToken), 503, 'unavailable');
-      expect(performance.now() - begin).toBeLessThan(2_000);
-      const { body } = await service.client().get('/v1/auth/.well-known/jwks.json').expect(200);
+      expect(performance.now() - begin).toBeLessThan(10_000);
+      const { body } = await hasty.client().get('/v1/auth/.well-known/jwks.json').expect(200);
       expect(body.keys.length).toBeGreaterThan(0);
-      const again = await signIn(service, asha.person);
-      await service.client().get('/v1/users/me', again.accessToken).expect(200);
-      await newSignedIn(service);
+      const again = await signIn(hasty, asha.person);
+      await hasty.client().get('/v1/users/me', again.accessToken).expect(200);
+      await newSignedIn(hasty);
       place.server.heal();
       await eventually(async () => (await setUp(asha.accessToken)).status === 200, 'recovery');
     },
@@ -108,15 +113,7 @@ describe.each([
         expectProblem(setUp(people[i % 5]!.accessToken), 503, 'unavailable'),
       ),
     );
-    expect(performance.now() - begin).toBeLessThan(3_000);
-  });
-
-  it('reads what is under an older version of the master key', async () => {
-    const { member, phone } = await newGuarded(service);
-    place.server.rotateNow('users');
-    await signInGuarded(service, member.person, phone);
-    const other = await another();
-    await signInGuarded(other, member.person, phone).finally(() => other.stop());
+    expect(performance.now() - begin).toBeLessThan(10_000);
   });
 
   it('does not start without the KMS, and says why', async () => {
@@ -125,7 +122,7 @@ describe.each([
   });
 
   it('has written down what went wrong, and no secret', () => {
-    const said = [/(AWS KMS|Vault) took longer than 800 ms/, /ECONNRESET|UND_ERR_SOCKET|socket hang up/];
+    const said = [/(AWS KMS|Vault) took longer than 500 ms/, /ECONNRESET|UND_ERR_SOCKET|socket hang up/];
     expect(said.filter((words) => !words.test(log))).toEqual([]);
     expectWithout(log, place.server.secrets);
   });

@@ -2,6 +2,7 @@ import { Client } from 'pg';
 import { ImpatientClient } from '../src/infra/database/impatient-client';
 import { ImpatientRedis } from '../src/infra/redis/impatient-redis';
 import { startService, TestService } from './support/app';
+import { settled } from './support/authority';
 import { newAdministrator, newSignedIn, SignedIn } from './support/people';
 import { newKey, newServiceAccount, withKey } from './support/services';
 import { storeAccount } from './support/trading-accounts';
@@ -87,6 +88,8 @@ describe('round trips', () => {
         .client()
         .post('/v1/authz/check', { permission: 'trading_account:view', resource }, member.accessToken)
         .expect(200);
+    // Whatever was done for the account is carried out: the relay clears the cache once more.
+    await settled(service);
     await check();
     const redis = ['hget', 'evalsha'];
     expect(await during(() => check())).toEqual({ postgres: 0, redis });

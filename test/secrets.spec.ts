@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { inspect } from 'node:util';
 import { newId } from '../src/common/ids';
 import { STREAM_KEY } from '../src/infra/events/event-stream';
 import { stepAt, totpCode } from '../src/mfa/totp';
@@ -39,6 +40,24 @@ describe('Canaries', () => {
     }
     expect(canaries.findIn('the text', randomBytes(100_000).toString('base64'))).toEqual([]);
   });
+
+  it.each([32, 64, 256])('are found too where they are a key of %i bytes, whole or torn', (length) => {
+    const key = randomBytes(length);
+    const canaries = new Canaries();
+    canaries.addBytes('it', key);
+    const pkcs8 = Buffer.concat([randomBytes(40), key]).toString('base64');
+    for (const text of [
+      key.toString('latin1'),
+      key.toString('hex').toUpperCase(),
+      `x${key.toString('base64url')}`,
+      pkcs8,
+      ...(length > 64 ? [pkcs8.replace(/.{64}/g, '$&\n')] : []),
+      JSON.stringify({ key }),
+      inspect({ key: key.subarray(0, 50) }),
+    ])
+      expect(canaries.findIn('the text', text)).not.toEqual([]);
+    expect(canaries.findIn('the text', randomBytes(100_000).toString('hex'))).toEqual([]);
+  });
 });
 
 describe('Secrets', () => {
@@ -51,9 +70,7 @@ describe('Secrets', () => {
   const keep = (name: string, value: unknown): string => world.canaries.add(name, String(value));
 
   it('are nowhere after a run of all use cases of trading accounts, and of their failures', async () => {
-    const owner = await signUp('owner');
-    const member = await signUp('member');
-    const admin = await signUp('admin');
+    const [owner, member, admin] = await Promise.all([signUp('owner'), signUp('member'), signUp('admin')]);
     await world.db.query(`INSERT INTO user_roles (user_id, role) VALUES ($1, 'admin')`, [admin.userId]);
     const backupCodes = await turnOnTotp(owner);
 
@@ -68,13 +85,26 @@ describe('Secrets', () => {
     await faults(owner, service, active);
     await brokenTables(owner, service, active);
     await damaged(owner, service, pending, backupCodes);
+    await stage(owner, active);
+
+    // While there are credentials: what comes now destroys them.
+    const { master_keys, signing_keys, totp_factors, trading_accounts } = await world.keepKeys();
+    expect([master_keys, totp_factors, trading_accounts]).toEqual([1, 1, 2]);
+    expect(signing_keys).toBeGreaterThan(1);
+    await world.settled();
+    const { tables } = await world.extent();
+    expect(tables.size).toBeGreaterThan(20);
+    const { rows: sets } = await world.db.query<{ id: string }>(`SELECT id FROM trading_credentials`);
+    // In force, staged, and the damaged one.
+    expect(sets).toHaveLength(3);
+    for (const { id } of sets) expect(tables.get('trading_credentials')).toContain(id);
+    expect(await world.search()).toEqual([]);
+
     await endings(owner, [active], backupCodes);
     await world.settled();
-
-    expect(world.canaries.count).toBeGreaterThan(40);
-    const { log, tables, keys, replies } = await world.extent();
+    expect(world.canaries.count).toBeGreaterThan(60);
+    const { log, keys, replies } = await world.extent();
     expect(log).toBeGreaterThan(10_000);
-    expect(tables).toBeGreaterThan(20);
     expect(keys).toBeGreaterThan(10);
     expect(replies).toBeGreaterThan(60);
     expect(await world.search()).toEqual([]);
@@ -333,10 +363,12 @@ describe('Secrets', () => {
       world.kite.fault(fault);
       const app = newApp();
       const failing = { method: 'POST', token };
-      await call([502, 503], { ...failing, path: `${ACCOUNTS}/${id}/verify`, body: {} });
       const body = { broker: 'kite', ...app, request_token: newToken(app, 'AB0004') };
-      await call([502, 503], { ...failing, path: `${ACCOUNTS}/link`, body });
       const rotation = { ...app, request_token: newToken(app, 'AB0001') };
+      await Promise.all([
+        call([502, 503], { ...failing, path: `${ACCOUNTS}/link`, body }),
+        call([502, 503], { ...failing, path: `${ACCOUNTS}/${id}/verify`, body: {} }),
+      ]);
       await call([502, 503], { ...failing, path: `${ACCOUNTS}/${id}/rotate-credentials`, body: rotation });
       keepSessions();
     }
@@ -382,6 +414,11 @@ describe('Secrets', () => {
       headers: await proof(token, backupCodes),
       carries: ['api_key', 'api_secret', 'access_token'],
     });
+  }
+
+  async function stage({ token }: Owner, { id }: Linked): Promise<void> {
+    const rotation = { method: 'POST', path: `${ACCOUNTS}/${id}/rotate-credentials`, token };
+    await call(200, { ...rotation, body: newApp(), carries: ['api_key'] });
   }
 
   async function endings({ token }: Owner, linked: Linked[], backupCodes: string[]): Promise<void> {

@@ -1,5 +1,6 @@
+import { Client } from 'pg';
 import request from 'supertest';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { embeddedUrls } from '../src/embedded/embedded-urls';
 import { KiteSandbox, startKiteSandbox } from '../src/embedded/kite-sandbox/kite-sandbox';
 import { eventually } from './support/app';
 import { newPerson, tokenIn } from './support/people';
@@ -46,6 +47,14 @@ describe('a service that is killed while Kite is asked', () => {
     api_secret: apiSecret,
   });
 
+  /** As if the longest time that a call can take had passed. */
+  const endTurns = async (): Promise<void> => {
+    const client = new Client({ connectionString: (await embeddedUrls(place.dataDir))!.databaseUrl });
+    await client.connect();
+    await client.query('UPDATE trading_accounts SET turn_ends_at = now() WHERE turn_id IS NOT NULL');
+    await client.end();
+  };
+
   it('loses nothing that was in force, nor what waits, and its link can be repeated', async () => {
     const [app, next, second] = [kite.newApp(), kite.newApp(), kite.newApp()];
     const first = { ...linkBody(app), request_token: kite.login(app.apiKey, 'AB1234') };
@@ -53,14 +62,15 @@ describe('a service that is killed while Kite is asked', () => {
     const path = `trading-accounts/${account.trading_account_id}`;
     await post(`${path}/rotate-credentials`, linkBody(next)).expect(200);
 
-    const gate = kite.hold();
+    // Kite opens both sessions, and nobody hears of it.
+    kite.fault('slow');
     const login = post(`${path}/session`, { request_token: kite.login(next.apiKey, 'AB1234') });
     const body = { ...linkBody(second), request_token: kite.login(second.apiKey, 'CD5678') };
     const link = () => post('trading-accounts/link', body).set('Idempotency-Key', 'lost');
     const lost = [login, link()].map((call) => call.then(() => 'answered').catch(() => 'lost'));
-    while (gate.held() < 2) await sleep(10);
+    await eventually(async () => kite.sessions().length === 3, 'the logins at Kite');
     await program.end('SIGKILL');
-    gate.release();
+    kite.fault('none');
     expect(await Promise.all(lost)).toEqual(['lost', 'lost']);
     await start();
 
@@ -70,10 +80,22 @@ describe('a service that is killed while Kite is asked', () => {
       .expect(200);
     expect(shown).toMatchObject({ status: 'active', broker_user_id: 'AB1234', rotation_pending: true });
     expect((await post(`${path}/verify`, {}).expect(200)).body.credentials_valid).toBe(true);
-    // The turns of the dead process end by themselves.
-    const busy = await post(`${path}/session`, { request_token: kite.login(next.apiKey, 'AB1234') });
-    expect([busy.status, busy.body.code]).toEqual([409, 'broker_call_in_progress']);
-    const repeated = await link();
-    expect([repeated.status, repeated.body.code]).toEqual([409, 'broker_call_in_progress']);
+    const finish = () => post(`${path}/session`, { request_token: kite.login(next.apiKey, 'AB1234') });
+    for (const call of [finish, link]) {
+      const { status, body: problem } = await call();
+      expect([status, problem.code]).toEqual([409, 'broker_call_in_progress']);
+    }
+
+    await endTurns();
+    expect((await finish().expect(200)).body).toMatchObject({ status: 'active', rotation_pending: false });
+    const repeated = await link().expect(201).expect('Idempotency-Replayed', 'true');
+    expect(repeated.body).toMatchObject({ status: 'pending_login', broker_user_id: null });
+    expect(repeated.body.login_url).toContain(second.apiKey);
+    const proof = { request_token: kite.login(second.apiKey, 'CD5678') };
+    const { body: linked } = await post(
+      `trading-accounts/${repeated.body.trading_account_id}/session`,
+      proof,
+    ).expect(200);
+    expect(linked).toMatchObject({ status: 'active', broker_user_id: 'CD5678' });
   }, 60_000);
 });

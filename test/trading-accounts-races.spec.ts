@@ -3,7 +3,7 @@ import { KiteSandbox, startKiteSandbox } from '../src/embedded/kite-sandbox/kite
 import { startService, TestService } from './support/app';
 import { LinkedAccount, linkAccount, newKiteUser } from './support/kite';
 import { newVerified, SignedIn } from './support/people';
-import { App, credentialsOf, historyOf, Row, rowsOf, Trader } from './support/trading-life';
+import { App, credentialsOf, historyOf, Row, rowsOf, settled, Trader } from './support/trading-life';
 
 const AT_ONCE = 20;
 
@@ -57,6 +57,7 @@ describe('twenty calls at once', () => {
 
   /** Whatever has won: what is stored and what lives at Kite are the same. */
   const expectConsistent = async (replies: Response[]): Promise<Row[]> => {
+    await settled(service, other);
     const unexpected = replies.filter(({ status }) => ![200, 201, 404, 409, 422].includes(status));
     expect(unexpected.map(({ status, body }) => [status, body.code])).toEqual([]);
     const { accounts, credentials } = await rowsOf(service, person.userId);
@@ -138,6 +139,7 @@ describe('twenty calls at once', () => {
     expect(new Set(replies.filter(({ status }) => status !== 201).map((reply) => reply.body.code))).toEqual(
       new Set(['trading_account_exists']),
     );
+    await settled(service, other);
     const { accessToken } = (await credentialsOf(service, made[0]!.body.trading_account_id))!;
     const alive = kite.sessions().filter((at) => at.alive && at.userId === user);
     expect(alive.map((at) => at.accessToken)).toEqual([accessToken]);

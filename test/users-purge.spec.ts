@@ -243,6 +243,25 @@ describe('the purge of deleted accounts', () => {
     });
   });
 
+  it('erases the mails to others that were given up and name the person', async () => {
+    const [ids, other] = [await deletedAgo(31, 1), await newSignedIn(service)];
+    const mail = (inviter: string) =>
+      service.db.query(
+        `INSERT INTO mail_outbox (id, kind, payload, created_at, due_at, failed_at)
+         VALUES (gen_random_uuid(), 'trading_account_member_added',
+                 jsonb_build_object('user_id', $1::text, 'inviter_id', $2::text), now(), now(), now())`,
+        [other.userId, inviter],
+      );
+    await mail(ids[0]!);
+    await mail(other.userId);
+    expect(await purge()).toBe(1);
+    const left = await service.db.query<{ inviter: string }[]>(
+      `SELECT payload->>'inviter_id' AS inviter FROM mail_outbox WHERE payload->>'user_id' = $1 AND failed_at IS NOT NULL`,
+      [other.userId],
+    );
+    expect(left).toEqual([{ inviter: other.userId }]);
+  });
+
   it('erases each account once, with two instances at it at the same time', async () => {
     const other = await service.another();
     try {

@@ -111,6 +111,23 @@ describe('the vault', () => {
       await expectDamage(account, 'api_secret');
     });
 
+    it('the account was given to somebody else', async () => {
+      const account = await store();
+      const thief = await newServiceAccount(service);
+      const setOwner = (owner: string) =>
+        service.db.query(`UPDATE trading_accounts SET user_id = $2 WHERE id = $1`, [
+          account.accountId,
+          owner,
+        ]);
+      await setOwner(thief);
+      await expect(vault.open(await read(account))).rejects.toMatchObject(DAMAGED);
+      const [event] = await eventsOf(service, thief, 'trading_account.integrity_failed');
+      expect(event!.data).toEqual({ part: 'api_key' });
+      expect(await statusOf(service, account.accountId)).toBe('invalid');
+      await setOwner(userId);
+      expect(await vault.open(await read(account))).toEqual(account.credentials);
+    });
+
     it('a field comes from another account', async () => {
       const [account, other] = [await store(), await store()];
       await set('access_token', (await read(other)).accessToken!, account);
@@ -300,6 +317,22 @@ describe('the vault', () => {
       expect(await failures()).toEqual([]);
     });
 
+    it('the set belongs to another account, whose credentials it does not open either', async () => {
+      const [account, other] = [await store(), await store()];
+      const move = (to: StoredAccount) =>
+        service.db.query(`UPDATE trading_credentials SET trading_account_id = $2 WHERE id = $1`, [
+          other.setId,
+          to.accountId,
+        ]);
+      await service.db.query(`DELETE FROM trading_credentials WHERE id = $1`, [account.setId]);
+      await move(account);
+      const moved = await read(account);
+      await move(other);
+      await expect(vault.open(moved)).rejects.toMatchObject({ code: 'not_found' });
+      expect(await vault.open(await read(other))).toEqual(other.credentials);
+      expect(await failures()).toEqual([]);
+    });
+
     it('it changes faster than it can be read', async () => {
       const account = await store();
       const stored = await read(account);
@@ -327,7 +360,7 @@ describe('the vault', () => {
       expect(await vault.open(stored.warm)).toEqual(warm.credentials);
       await expect(vault.open(stored.cold)).rejects.toMatchObject({ code: 'unavailable' });
       await expect(vault.seal(stored.cold, cold.credentials)).rejects.toMatchObject({ code: 'unavailable' });
-      await expect(vault.newKey(newId())).rejects.toMatchObject({ code: 'unavailable' });
+      await expect(vault.newKey(newId(), userId)).rejects.toMatchObject({ code: 'unavailable' });
       service.advance(60_000);
       await expect(vault.open(stored.warm)).rejects.toMatchObject({ code: 'unavailable' });
       expect(await failures()).toEqual([]);

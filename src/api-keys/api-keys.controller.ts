@@ -66,7 +66,7 @@ export class ApiKeysController {
     description: 'In force at once, on every instance.',
     status: 204,
     permission: 'user:write',
-    errors: [notFound, escalationRefused],
+    errors: [...bodyErrors, notFound, escalationRefused],
   })
   async revoke(@CallerParam() caller: IdentifiedCaller, @IdParam('key_id') keyId: string): Promise<void> {
     await this.revoke_.one(caller, keyId);

@@ -6,7 +6,7 @@ import { bodyErrors } from '../infra/http/body-errors';
 import { CallerParam } from '../infra/http/caller.decorator';
 import type { HttpReply, HttpRequest } from '../infra/http/http-request';
 import { Operation } from '../infra/http/operation.decorator';
-import { invalidMfaCode } from '../mfa/mfa.errors';
+import { invalidMfaCode, secondFactorDamaged } from '../mfa/mfa.errors';
 import { TokenReply } from './auth.dto';
 import { invalidMfaToken, originNotAllowed } from './auth.errors';
 import { VerifyMfaBody } from './mfa.dto';
@@ -30,7 +30,14 @@ export class SignInMfaController {
       'The refresh token goes where the sign-in asked for it. Five tries a sign-in; ten wrong codes in 15 minutes lock the account.',
     reply: TokenReply,
     public: true,
-    errors: [...bodyErrors, invalidMfaToken, invalidMfaCode, originNotAllowed, rateLimited],
+    errors: [
+      ...bodyErrors,
+      invalidMfaToken,
+      invalidMfaCode,
+      secondFactorDamaged,
+      originNotAllowed,
+      rateLimited,
+    ],
   })
   async verify(
     @CallerParam() caller: Caller,

@@ -25,7 +25,7 @@ export class VerifyMfa {
 
   /**
    * @param allows throws where the tokens can't be delivered as the sign-in asked; called before the code is looked at.
-   * @throws invalid_mfa_token also when the account changed meanwhile; invalid_mfa_code, rate_limited
+   * @throws invalid_mfa_token also when the account changed meanwhile; invalid_mfa_code, rate_limited, second_factor_damaged
    */
   async run(
     caller: Caller,

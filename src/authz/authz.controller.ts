@@ -91,7 +91,7 @@ export class AuthzController {
       'give back.',
     status: 204,
     permission: 'authz:grant',
-    errors: [escalationRefused, notFound],
+    errors: [...bodyErrors, escalationRefused, notFound],
   })
   async revoke(
     @CallerParam() caller: IdentifiedCaller,

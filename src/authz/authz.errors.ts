@@ -14,4 +14,5 @@ export const permissionAlreadyGranted = defineError(
   'permission_already_granted',
   'conflict',
   'The user has this permission already, granted directly. Revoke it first to change its end.',
+  { permission_id: '0192f0a4-7b11-7d20-9c55-2f6f0f3f7a10' },
 );

@@ -3,6 +3,7 @@ import { EntityManager } from 'typeorm';
 import { Clock } from '../common/clock';
 import { CONFIG, Config } from '../config/config';
 import { UserKind, UserStatus } from '../identities/user.entity';
+import { GIVERS_MAY_SIGN_IN } from './givers-may-sign-in';
 
 /** A living account with all it may do: what tokens are made of. */
 export interface Principal {
@@ -62,6 +63,7 @@ const LOAD = `
                  JOIN users owner ON owner.id = account.user_id AND owner.deleted_at IS NULL
                    AND owner.status IN ('active', 'pending_verification')
                  WHERE $3 AND member.user_id = $1 AND (member.expires_at IS NULL OR member.expires_at > $2)
+                   AND ${GIVERS_MAY_SIGN_IN}
                  ORDER BY since NULLS FIRST, id LIMIT 100
                ) accessible ORDER BY id) AS "tradingAccounts"
   FROM users WHERE id = $1 AND deleted_at IS NULL`;

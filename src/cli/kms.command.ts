@@ -71,14 +71,19 @@ async function rotate(app: INestApplicationContext): Promise<void> {
 }
 
 async function rewrap(app: INestApplicationContext): Promise<void> {
-  const { version, rewrapped, damaged, left } = await app.get(Rewrap).run({ onProgress: reporter() });
+  const { version, rewrapped, damaged, noKey, left } = await app.get(Rewrap).run({ onProgress: reporter() });
   for (const [table, rows] of rewrapped) console.log(`${table.padEnd(18)}  ${rows} re-wrapped`);
-  for (const row of [...damaged].slice(0, NAMED)) {
-    console.error(`${row}: not what was wrapped, or under a key that is not here`);
-  }
+  name(damaged, 'not what was wrapped');
+  name(noKey, 'under a version whose key is not here');
   if (left > 0)
-    throw new Error(`${left} secrets are not under version ${version}, ${damaged.size} of them damaged.`);
+    throw new Error(
+      `${left} secrets are not under version ${version}: ${damaged.size} are damaged, the key of ${noKey.size} is not here.`,
+    );
   console.log(`Everything is under version ${version}.`);
+}
+
+function name(rows: Set<string>, problem: string): void {
+  for (const row of [...rows].slice(0, NAMED)) console.error(`${row}: ${problem}`);
 }
 
 /** Tells now and then how far it is, and always when a table is done. */

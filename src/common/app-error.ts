@@ -61,15 +61,22 @@ export interface ErrorDefinition {
   readonly code: string;
   readonly kind: ErrorKind;
   readonly message: string;
+  /** What it adds to the reply (see `AppErrorDetails.extra`), as an example. */
+  readonly extra?: Record<string, unknown>;
 }
 
 const defined = new Map<string, ErrorDefinition>();
 
 /** Declares an error. Its code is public and stable, so a second declaration of the same code is a programming error. */
-export function defineError(code: string, kind: ErrorKind, message: string): ErrorDefinition {
+export function defineError(
+  code: string,
+  kind: ErrorKind,
+  message: string,
+  extra?: Record<string, unknown>,
+): ErrorDefinition {
   if (defined.has(code)) throw new Error(`error code ${code} is declared twice`);
   const make = (details?: AppErrorDetails): AppError => new AppError(code, kind, message, details);
-  const definition = Object.assign(make, { code, kind, message });
+  const definition = Object.assign(make, { code, kind, message, extra });
   defined.set(code, definition);
   return definition;
 }

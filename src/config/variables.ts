@@ -235,7 +235,7 @@ const limits = group('Rate limits', {
   RATELIMIT_PASSWORD_RESET_WINDOW_HOURS: [integer(1, { min: 1 }), 'The window.'],
   RATELIMIT_CREDENTIALS_READS: [
     integer(600, { min: 1 }),
-    'Broker credentials that an API key may read in the window.',
+    'Broker credentials that a service account may read in the window, by whichever key.',
   ],
   RATELIMIT_CREDENTIALS_WINDOW_MINUTES: [integer(1, { min: 1 }), 'The window.'],
   RATELIMIT_BROKER_CALLS: [

@@ -26,7 +26,7 @@ export class DisableTotp {
 
   /**
    * The sessions stay; they have proved more than they need now.
-   * @throws mfa_not_enabled, validation_failed (no password), invalid_current_password, invalid_mfa_code,
+   * @throws mfa_not_enabled, second_factor_damaged, validation_failed (no password), invalid_current_password, invalid_mfa_code,
    * rate_limited, hashing_busy
    */
   async run(caller: AuthenticatedCaller, { password, code }: DisableTotpBody): Promise<DisableTotpReply> {

@@ -17,13 +17,20 @@ import {
   TotpSetupReply,
   VerifyTotpReply,
 } from './mfa.dto';
-import { invalidMfaCode, mfaAlreadyEnabled, mfaNotEnabled, mfaSetupRequired } from './mfa.errors';
+import {
+  invalidMfaCode,
+  mfaAlreadyEnabled,
+  mfaNotEnabled,
+  mfaSetupRequired,
+  secondFactorDamaged,
+} from './mfa.errors';
 import { RegenerateBackupCodes } from './regenerate-backup-codes.service';
 import { SetUpTotp } from './set-up-totp.service';
 import { VerifyTotp } from './verify-totp.service';
 
 const NO_STORE = ['Cache-Control', 'no-store'] as const;
 const codeErrors = [...bodyErrors, invalidMfaCode, rateLimited];
+const factorErrors = [...codeErrors, mfaNotEnabled, secondFactorDamaged];
 
 @ApiTags('Second factor')
 @Controller('v1/mfa')
@@ -69,7 +76,7 @@ export class MfaController {
   @Operation({
     summary: 'Prove to be there, for a sensitive call',
     reply: VerifyTotpReply,
-    errors: [...codeErrors, mfaNotEnabled],
+    errors: factorErrors,
   })
   async verify(
     @CallerParam() caller: AuthenticatedCaller,
@@ -83,7 +90,7 @@ export class MfaController {
     summary: 'Turn the second factor off',
     description: 'The backup codes no longer work. Sessions stay. The owner is mailed.',
     reply: DisableTotpReply,
-    errors: [...codeErrors, mfaNotEnabled, invalidCurrentPassword, hashingBusy],
+    errors: [...factorErrors, invalidCurrentPassword, hashingBusy],
   })
   async disable(
     @CallerParam() caller: AuthenticatedCaller,
@@ -98,7 +105,7 @@ export class MfaController {
     summary: 'Make new backup codes',
     description: 'The old ones no longer work. The owner is mailed.',
     reply: BackupCodesReply,
-    errors: [...codeErrors, mfaNotEnabled],
+    errors: factorErrors,
   })
   async regenerate(
     @CallerParam() caller: AuthenticatedCaller,

@@ -16,8 +16,14 @@ export const mfaSetupRequired = defineError(
   'conflict',
   'There is no secret to confirm, or it is too old. Set the authenticator up again.',
 );
+export const secondFactorDamaged = defineError(
+  'second_factor_damaged',
+  'conflict',
+  'What is stored of the second factor is not what was stored. Ask an administrator to reset it.',
+);
 export const verificationRequired = defineError(
   'verification_required',
   'forbidden',
   'Prove that it is you: `methods` says how.',
+  { methods: ['totp', 'backup_code'] },
 );

@@ -20,7 +20,7 @@ export class RegenerateBackupCodes {
     private readonly mails: AccountMails,
   ) {}
 
-  /** @throws mfa_not_enabled, invalid_mfa_code, rate_limited */
+  /** @throws mfa_not_enabled, invalid_mfa_code, rate_limited, second_factor_damaged */
   async run(caller: AuthenticatedCaller, { code }: MfaCodeBody): Promise<BackupCodesReply> {
     const { userId } = caller;
     const { factor } = await this.factor.prove(caller, userId, code);

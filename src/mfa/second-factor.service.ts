@@ -32,7 +32,7 @@ export class SecondFactor {
   /**
    * Uses a code up. Whatever it is asked for comes afterwards: should that fail, the code is gone, and the next one
    * serves.
-   * @throws invalid_mfa_code, mfa_not_enabled, rate_limited
+   * @throws invalid_mfa_code, mfa_not_enabled, rate_limited, second_factor_damaged
    */
   async prove(caller: Caller, userId: string, text: string): Promise<ProvedFactor> {
     return this.tries.attempt(caller, userId, text, async ({ method, value }) => {

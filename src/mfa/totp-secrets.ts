@@ -1,6 +1,9 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { Redis } from 'ioredis';
+import { IntegrityError } from '../infra/kms/integrity-error';
 import { KMS, Kms } from '../infra/kms/kms';
+import { KmsEvents } from '../infra/kms/kms-events';
+import { secondFactorDamaged } from './mfa.errors';
 import { newTotpSecret } from './totp';
 
 const PENDING_SECONDS = 600;
@@ -20,6 +23,7 @@ export class TotpSecrets {
   constructor(
     @Inject(KMS) private readonly kms: Kms,
     private readonly redis: Redis,
+    private readonly events: KmsEvents,
   ) {}
 
   /** Makes a secret and keeps it for ten minutes, in place of one that waits already. @returns it, in base32. */
@@ -30,20 +34,38 @@ export class TotpSecrets {
     return secret;
   }
 
-  /** The one that waits; null where there is none, or no longer. */
+  /** The one that waits; null where there is none, no longer, or another than was put there. */
   async proposed(userId: string): Promise<TotpSecret | null> {
     const text = await this.redis.get(key(userId));
     if (text === null) return null;
     const wrapped = Buffer.from(text, 'base64');
-    return { secret: await this.unwrap(userId, wrapped), wrapped };
+    const secret = await this.opened(userId, wrapped);
+    return secret === null ? null : { secret, wrapped };
   }
 
   async forgetProposed(userId: string): Promise<void> {
     await this.redis.del(key(userId));
   }
 
+  /** @throws second_factor_damaged, unavailable */
   async unwrap(userId: string, wrapped: Uint8Array): Promise<string> {
-    return (await this.kms.unwrap(wrapped, totpContext(userId))).toString();
+    const secret = await this.opened(userId, wrapped);
+    if (secret === null) throw secondFactorDamaged();
+    return secret;
+  }
+
+  /** Null where it is not what was wrapped for this user, which is on record then. */
+  private async opened(userId: string, wrapped: Uint8Array): Promise<string | null> {
+    try {
+      const bytes = await this.kms.unwrap(wrapped, totpContext(userId));
+      const secret = bytes.toString();
+      bytes.fill(0);
+      return secret;
+    } catch (error) {
+      if (!(error instanceof IntegrityError)) throw error;
+      await this.events.damaged('totp_factors', userId);
+      return null;
+    }
   }
 }
 

@@ -12,7 +12,7 @@ export class VerifyTotp {
     private readonly tokens: VerificationTokens,
   ) {}
 
-  /** @throws mfa_not_enabled, invalid_mfa_code, rate_limited */
+  /** @throws mfa_not_enabled, invalid_mfa_code, rate_limited, second_factor_damaged */
   async run(caller: AuthenticatedCaller, { code }: MfaCodeBody): Promise<VerifyTotpReply> {
     const { method } = await this.factor.prove(caller, caller.userId, code);
     return {

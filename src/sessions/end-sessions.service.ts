@@ -22,6 +22,8 @@ interface Ending {
    * way when its session ended must not act on an account that is somebody else's by now.
    */
   by?: string;
+  /** Called when the change is committed: before the sessions go, for what has to happen even if Redis fails just then. */
+  committed?: () => void;
 }
 
 /**
@@ -44,7 +46,7 @@ export class EndSessions {
    */
   async run(
     caller: Caller,
-    { userId, reason, ends, underWay, by }: Ending,
+    { userId, reason, ends, underWay, by, committed }: Ending,
     change: (tx: EntityManager, sessionIds: string[]) => Promise<void> = async () => {},
   ): Promise<string[]> {
     const open = await this.store.list(userId);
@@ -70,6 +72,7 @@ export class EndSessions {
       }
       return before;
     });
+    committed?.();
     sessionsEnded.inc({ reason }, sessionIds.length);
     if (epoch !== undefined) await this.store.revokeBefore(userId, epoch, kept, reason);
     else await this.store.revoke(userId, sessionIds);

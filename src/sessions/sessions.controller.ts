@@ -2,6 +2,7 @@ import { Controller, Delete, Get } from '@nestjs/common';
 import { ApiTags } from '@nestjs/swagger';
 import type { AuthenticatedCaller } from '../common/caller';
 import { notFound } from '../common/common.errors';
+import { bodyErrors } from '../infra/http/body-errors';
 import { CallerParam } from '../infra/http/caller.decorator';
 import { IdParam } from '../infra/http/id-param.decorator';
 import { Operation } from '../infra/http/operation.decorator';
@@ -20,7 +21,7 @@ export class SessionsController {
   }
 
   @Delete(':session_id')
-  @Operation({ summary: 'Sign out one session', status: 204, errors: [notFound] })
+  @Operation({ summary: 'Sign out one session', status: 204, errors: [...bodyErrors, notFound] })
   async end(
     @CallerParam() caller: AuthenticatedCaller,
     @IdParam('session_id') sessionId: string,

@@ -1,5 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { EntityManager } from 'typeorm';
+import { GIVERS_MAY_SIGN_IN } from '../authz/givers-may-sign-in';
 import { IdentifiedCaller } from '../common/caller';
 import { Clock } from '../common/clock';
 import { notFound } from '../common/common.errors';
@@ -9,7 +10,7 @@ import { accountPermissionDenied, ownerRequired } from './trading-accounts.error
 
 /**
  * The accounts that a user ($1) has access to at a moment ($2), owned or, where sharing is on ($3), shared. Nobody has
- * access to one whose owner may not sign in.
+ * access to one whose owner may not sign in, or by what somebody gave who may not.
  */
 const ACCESSIBLE = `
   SELECT account.id, account.user_id AS "userId", account.broker, account.broker_user_id AS "brokerUserId",
@@ -26,6 +27,7 @@ const ACCESSIBLE = `
     AND owner.status IN ('active', 'pending_verification')
   LEFT JOIN trading_account_members member ON member.trading_account_id = account.id AND member.user_id = $1
     AND (member.expires_at IS NULL OR member.expires_at > $2) AND $3
+    AND ${GIVERS_MAY_SIGN_IN}
   WHERE account.status <> 'unlinked' AND (account.user_id = $1 OR member.id IS NOT NULL)`;
 
 /** Of these all, or those alone that they own ($4). */

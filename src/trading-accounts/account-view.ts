@@ -1,8 +1,9 @@
+import { AccountLoginUrls } from './logins/login-urls.service';
 import { AccessibleAccount } from './trading-account';
 import { TradingAccountItem } from './trading-accounts.dto';
 
-/** An account as somebody with access sees it; `loginUrl` is for its owner. */
-export function accountItem(account: AccessibleAccount, loginUrl?: string): TradingAccountItem {
+/** An account as somebody with access sees it. */
+export function accountItem(account: AccessibleAccount, urls: AccountLoginUrls = {}): TradingAccountItem {
   return {
     trading_account_id: account.id,
     broker: account.broker,
@@ -16,7 +17,7 @@ export function accountItem(account: AccessibleAccount, loginUrl?: string): Trad
     last_verified_at: account.lastVerifiedAt?.toISOString() ?? null,
     session_expires_at: account.sessionExpiresAt?.toISOString() ?? null,
     api_key_masked: account.apiKeyMasked,
-    rotation_pending: account.hasStaged && account.status !== 'pending_login',
-    ...(loginUrl !== undefined && { login_url: loginUrl }),
+    rotation_pending: account.hasStaged && account.brokerUserId !== null,
+    ...urls,
   };
 }

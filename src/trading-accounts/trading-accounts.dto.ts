@@ -28,7 +28,7 @@ export class TradingAccountItem {
     example: 'active',
     description:
       '`pending_login`: the first login is missing. `session_expired`: log in again. `invalid`: the credentials are ' +
-      'not accepted, or not to be trusted: rotate them, or unlink the account',
+      'not accepted, or not to be trusted: log in again, rotate them, or unlink the account',
   })
   status!: AccountStatus;
 
@@ -69,7 +69,16 @@ export class TradingAccountItem {
 
   @ApiPropertyOptional({
     example: 'https://kite.zerodha.com/connect/login?v=3&api_key=…',
-    description: 'Where the owner logs in at the broker. For the owner alone, while a login is needed',
+    description:
+      'Where the owner logs in at the broker. For the owner alone, while the account is not active: of its first ' +
+      'credentials, or of those in force. The broker sends the browser back with `trading_account_id`, with `use` ' +
+      'where other credentials wait, and with the `request_token` for `…/session`',
   })
   login_url?: string;
+
+  @ApiPropertyOptional({
+    example: 'https://kite.zerodha.com/connect/login?v=3&api_key=…',
+    description: 'The same for new credentials, while `rotation_pending`',
+  })
+  rotation_login_url?: string;
 }

@@ -14,6 +14,12 @@ export const tradingAccountExists = defineError(
   'trading_account_exists',
   'conflict',
   'You have linked this account already: `trading_account_id` says which it is.',
+  { trading_account_id: '0192f0a4-7b11-7d20-9c55-2f6f0f3f7a10' },
+);
+export const tradingAccountNotLinked = defineError(
+  'trading_account_not_linked',
+  'conflict',
+  'This account waits for its first login: it can be shared when it is linked.',
 );
 export const brokerUserMismatch = defineError(
   'broker_user_mismatch',
@@ -63,7 +69,7 @@ export const noBrokerSession = defineError(
 export const credentialsDamaged = defineError(
   'credentials_damaged',
   'conflict',
-  'The stored credentials cannot be trusted any more and are out of use. Unlink the account and link it again.',
+  'The stored credentials cannot be trusted any more. Log in again or rotate them; where that is refused too, unlink the account and link it again.',
 );
 export const secondFactorRequired = defineError(
   'second_factor_required',
@@ -84,6 +90,7 @@ export const alreadyMember = defineError(
   'already_member',
   'conflict',
   'This account is shared with them already: `membership_id` says how. Remove that first to change it.',
+  { membership_id: '0192f0a4-7b11-7d20-9c55-2f6f0f3f7a10' },
 );
 export const alreadyOwner = defineError('already_owner', 'conflict', 'This person owns the account.');
 export const tooManyMembers = defineError(

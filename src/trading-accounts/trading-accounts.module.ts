@@ -17,6 +17,7 @@ import { MemberRecord } from './members/member-record';
 import { MembersController } from './members/members.controller';
 import { RemoveMember } from './members/remove-member.service';
 import { RemoveMembers } from './members/remove-members.service';
+import { AfterReply } from './logins/after-reply.service';
 import { BrokerLogins } from './logins/broker-logins.service';
 import { CompleteLogin } from './logins/complete-login.service';
 import { ExpireSessions } from './logins/expire-sessions';
@@ -24,10 +25,10 @@ import { ExpirySchedule } from './logins/expiry-schedule';
 import { LinkAccount } from './links/link-account.service';
 import { LinkRecord } from './links/link-record';
 import { LinksController } from './links/links.controller';
+import { LastSessions } from './logins/last-sessions.service';
 import { LogIn } from './logins/log-in.service';
 import { LoginRecord } from './logins/login-record';
 import { LoginUrls } from './logins/login-urls.service';
-import { OpenSessions } from './logins/open-sessions.service';
 import { OwnAccountItem } from './links/own-account-item.service';
 import { ReplacedSession } from './logins/replaced-session.service';
 import { RotateCredentials } from './links/rotate-credentials.service';
@@ -71,8 +72,9 @@ import { dataKeyContext, DataKeys } from './vault/data-keys';
     ReplacedSession,
     ExpireSessions,
     ExpirySchedule,
+    AfterReply,
     BrokerLogins,
-    OpenSessions,
+    LastSessions,
     LoginUrls,
     OwnAccountItem,
     AccountAccess,

@@ -93,7 +93,7 @@ export class AccountAccessController {
     summary: 'Sign somebody out everywhere',
     reply: SessionsEnded,
     permission: 'user:write',
-    errors: [notFound, escalationRefused],
+    errors: [...bodyErrors, notFound, escalationRefused],
   })
   async endSessions(
     @CallerParam() caller: IdentifiedCaller,

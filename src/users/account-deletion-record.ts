@@ -7,6 +7,7 @@ import { User } from '../identities/user.entity';
 import { Events } from '../infra/events/events';
 import { RemoveSecondFactor } from '../mfa/remove-second-factor.service';
 import { OneTimeTokens } from '../tokens/one-time-tokens.service';
+import { Unlinked } from '../trading-accounts/links/unlink-accounts.service';
 import { accountDeletedMail } from './account-deleted.mail';
 import { AccountHoldings } from './account-holdings';
 
@@ -33,14 +34,14 @@ export class AccountDeletionRecord {
 
   /**
    * In a transaction that has locked the account's row.
-   * @returns how many trading accounts were unlinked; null where the account is gone already.
+   * @returns the trading accounts that were unlinked; null where the account is gone already.
    */
   async write(
     tx: EntityManager,
     caller: Caller,
     userId: string,
     sessionsRevoked: number,
-  ): Promise<number | null> {
+  ): Promise<Unlinked[] | null> {
     const now = this.clock.date();
     const { affected } = await tx.update(
       User,
@@ -48,7 +49,7 @@ export class AccountDeletionRecord {
       { status: 'deleted', deletedAt: now, updatedAt: now, passwordHash: null, passwordChangedAt: null },
     );
     if (affected !== 1) return null;
-    const { tradingAccountsUnlinked, apiKeysRevoked } = await this.holdings.giveUp(tx, caller, userId);
+    const { unlinked, apiKeysRevoked } = await this.holdings.giveUp(tx, caller, userId);
     await this.tokens.discard(tx, userId, 'email_verification');
     await this.tokens.discard(tx, userId, 'password_reset');
     await this.secondFactor.forget(tx, caller, userId, 'account_deleted');
@@ -59,10 +60,10 @@ export class AccountDeletionRecord {
       data: {
         sessions_revoked: sessionsRevoked,
         api_keys_revoked: apiKeysRevoked,
-        trading_accounts_unlinked: tradingAccountsUnlinked,
+        trading_accounts_unlinked: unlinked.length,
       },
     });
     await this.mails.enqueue(tx, accountDeletedMail, { user_id: userId }, {});
-    return tradingAccountsUnlinked;
+    return unlinked;
   }
 }

@@ -5,7 +5,7 @@ import { PermissionCache } from '../authz/permission-cache';
 import { ErrorDefinition } from '../common/app-error';
 import { IdentifiedCaller } from '../common/caller';
 import { EndSessions } from '../sessions/end-sessions.service';
-import { UnlinkAccounts } from '../trading-accounts/links/unlink-accounts.service';
+import { UnlinkAccounts, Unlinked } from '../trading-accounts/links/unlink-accounts.service';
 import { AccountDeletionRecord } from './account-deletion-record';
 import { DeleteAccountReply } from './delete-account.dto';
 
@@ -30,8 +30,8 @@ export class AccountDeletion {
   ) {}
 
   /**
-   * Brokers are told after the commit, as far as they can be told now: what stays open there ends by itself, and
-   * nobody here has the credentials any more.
+   * Sessions at brokers end after the commit, whatever becomes of the rest, as far as that is possible then: what stays
+   * open there ends by itself, and nobody here has the credentials any more.
    * @throws last_administrator, `gone`, what `authorise` throws, and invalid_access_token where `by` is over.
    */
   async run(
@@ -39,12 +39,18 @@ export class AccountDeletion {
     userId: string,
     { by, authorise, gone }: Deletion,
   ): Promise<DeleteAccountReply> {
-    const atBrokers = await this.tradingAccounts.sessionsOf(userId);
-    let unlinked = 0;
+    let unlinked: Unlinked[] = [];
     const ended = await this.cache.whileChanging(userId, () =>
       this.endSessions.run(
         caller,
-        { userId, reason: 'account_deleted', ends: () => true, underWay: true, by },
+        {
+          userId,
+          reason: 'account_deleted',
+          ends: () => true,
+          underWay: true,
+          by,
+          committed: () => this.tradingAccounts.endSessions(caller, unlinked),
+        },
         async (tx, sessionIds) => {
           await authorise?.(tx);
           await this.lastAdministrator.protect(tx, userId);
@@ -54,11 +60,10 @@ export class AccountDeletion {
         },
       ),
     );
-    await this.tradingAccounts.logOut(atBrokers);
     return {
       message: 'The account was deleted.',
       sessions_revoked: ended.length,
-      trading_accounts_unlinked: unlinked,
+      trading_accounts_unlinked: unlinked.length,
     };
   }
 }

@@ -3,7 +3,7 @@ import { EntityManager } from 'typeorm';
 import { RevokeApiKeys } from '../api-keys/revoke-api-keys.service';
 import { Caller } from '../common/caller';
 import { RemoveMembers } from '../trading-accounts/members/remove-members.service';
-import { UnlinkAccounts } from '../trading-accounts/links/unlink-accounts.service';
+import { UnlinkAccounts, Unlinked } from '../trading-accounts/links/unlink-accounts.service';
 
 /** What an account has in other features, which ends with it. */
 @Injectable()
@@ -19,11 +19,11 @@ export class AccountHoldings {
     tx: EntityManager,
     caller: Caller,
     userId: string,
-  ): Promise<{ tradingAccountsUnlinked: number; apiKeysRevoked: number }> {
+  ): Promise<{ unlinked: Unlinked[]; apiKeysRevoked: number }> {
     // First: it locks the trading accounts, shared and own, before any event takes the lock of its subject.
     await this.members.ofUser(tx, caller, userId, 'account_deleted');
     return {
-      tradingAccountsUnlinked: await this.tradingAccounts.ofUser(tx, caller, userId),
+      unlinked: await this.tradingAccounts.ofUser(tx, caller, userId),
       apiKeysRevoked: await this.apiKeys.ofUser(tx, caller, userId),
     };
   }

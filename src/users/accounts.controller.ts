@@ -83,7 +83,7 @@ export class AccountsController {
       'In force at once; personal data is erased after 30 days. The own account: DELETE /v1/users/me.',
     reply: DeleteAccountReply,
     permission: 'user:write',
-    errors: [notFound, escalationRefused, lastAdministrator],
+    errors: [...bodyErrors, notFound, escalationRefused, lastAdministrator],
   })
   async delete(
     @CallerParam() caller: IdentifiedCaller,

@@ -62,7 +62,8 @@ export class PurgeRecord {
 }
 
 /**
- * Mails that were given up are kept for the operator, with the address. Somebody else may have it since: theirs stay.
+ * Mails that were given up are kept for the operator, with the address; what they invited others to names them too. Somebody
+ * else may have the address since: theirs stay.
  */
 async function eraseMails(
   tx: EntityManager,
@@ -72,7 +73,7 @@ async function eraseMails(
   await tx.query(
     `DELETE FROM mail_outbox
      WHERE failed_at IS NOT NULL
-       AND (payload->>'user_id' = $1 OR (payload->>'email' = $2 AND created_at <= $3))`,
+       AND ($1 IN (payload->>'user_id', payload->>'inviter_id') OR (payload->>'email' = $2 AND created_at <= $3))`,
     [userId, email, deleted_at],
   );
 }

@@ -3,11 +3,12 @@ import request from 'supertest';
 import type { KiteSandbox } from '../../src/embedded/kite-sandbox/kite-sandbox';
 import { eventually, startService, TestService } from '../support/app';
 import { enableTotp } from '../support/authenticator';
-import { startServiceWithKite } from '../support/kite';
+import { linkAccount, startServiceWithKite } from '../support/kite';
 import { PageStub } from '../support/page-dom';
 import { newKey, newServiceAccount } from '../support/services';
 import { newAdministrator, newVerified, SignedIn } from '../support/people';
 import { expectProblem } from '../support/problem';
+import { credentialsOf, Trader } from '../support/trading-life';
 
 const PATH = '/dev/kite';
 
@@ -146,6 +147,35 @@ describe(`GET ${PATH}`, () => {
     const after = browser.open();
     await eventually(async () => !after.at('sign-in').hidden, 'the form');
     expect(after.at('desk').hidden).toBe(true);
+  });
+
+  it('logs in with the credentials in force, or with those that wait, as it was asked to', async () => {
+    const member = await newVerified(service);
+    const { accountId, brokerUserId } = await linkAccount(service, kite, member);
+    const own = { redirectUrl: service.config.PUBLIC_URL + PATH };
+    const [inForce, next] = [kite.newApp(own), kite.newApp(own)];
+    const trader = new Trader(service, member);
+    const request_token = kite.login(inForce.apiKey, brokerUserId);
+    await trader.rotate(accountId, inForce, { request_token }).expect(200);
+    await trader.rotate(accountId, next).expect(200);
+    kite.expireSessions();
+    await trader.verify(accountId).expect(200, /session_expired/);
+    const browser = newBrowser();
+    let page = browser.open();
+    await signIn(page, member);
+    for (const [button, used] of [
+      ['Log in at Kite', inForce],
+      ['Log in with the new app', next],
+    ] as const) {
+      await listed(page, new RegExp(button));
+      page.button(button).click();
+      const url = await eventually(async () => page.left, 'the way to Kite');
+      expect(new URL(url).searchParams.get('api_key')).toBe(used.apiKey);
+      page = browser.open(await logInAtKite(url, brokerUserId));
+      await said(page, /^Logged in at Kite/);
+      expect(await credentialsOf(service, accountId)).toMatchObject(used);
+    }
+    expect(await credentialsOf(service, accountId, 'staged')).toBeNull();
   });
 
   it('keeps what Kite sent back until somebody has signed in, with a second factor too', async () => {

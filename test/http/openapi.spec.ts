@@ -15,6 +15,10 @@ interface Schema {
   properties?: Record<string, Schema>;
 }
 
+interface Example {
+  value: object;
+}
+
 type Method = 'get' | 'post' | 'put' | 'patch' | 'delete';
 
 interface Operation {
@@ -104,6 +108,32 @@ describe('The OpenAPI document', () => {
     }
   });
 
+  it('says where a session will not do', () => {
+    const only = operations.filter(
+      ({ security }) => security && !security.some((scheme) => 'bearer' in scheme),
+    );
+    expect(only.map(({ name, security }) => [name, security])).toEqual([
+      ['post /v1/internal/trading-accounts/{trading_account_id}/credentials', [{ api_key: [] }]],
+    ]);
+  });
+
+  it.each([
+    ['trading_account_exists', 'trading_account_id'],
+    ['already_member', 'membership_id'],
+    ['permission_already_granted', 'permission_id'],
+    ['verification_required', 'methods'],
+  ])('shows with %s the member %s, and problems have no other', (code, member) => {
+    const examples = operations.flatMap(({ responses }) =>
+      Object.values(responses).flatMap(({ content }) => {
+        const some = (content?.['application/problem+json']?.examples ?? {}) as Record<string, Example>;
+        return some[code] ? [some[code].value] : [];
+      }),
+    );
+    expect(examples.length).toBeGreaterThan(0);
+    for (const example of examples) expect(example).toHaveProperty(member);
+    expect(schemas.Problem!.properties).toHaveProperty(member);
+  });
+
   it('gives every operation a name of its own', () => {
     const names = operations.map(({ operationId }) => operationId);
     expect(new Set(names).size).toBe(names.length);
@@ -126,6 +156,8 @@ describe('The OpenAPI document', () => {
     const refused = await request(service.url).get('/v1/users/me');
     const unknown = Object.assign(Object.create(refused), { body: { ...refused.body, code: 'unknown' } });
     expect(() => check.check('GET', '/v1/users/me', unknown)).toThrow('the code unknown');
+    const more = Object.assign(Object.create(refused), { body: { ...refused.body, more: 1 } });
+    expect(() => check.check('GET', '/v1/users/me', more)).toThrow('not as documented');
     expect(() => check.check('GET', '/v1/nothing', reply)).toThrow('no such operation');
   });
 });

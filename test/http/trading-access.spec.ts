@@ -203,6 +203,42 @@ describe('access to a trading account', () => {
       await act('reactivate');
       expect(await mayDo(service, ravi, account)).toEqual(['view', 'trade']);
     });
+
+    it.each(['suspended', 'deactivated', 'deleted'])(
+      'that somebody gave counts for nothing while they are %s, at any distance',
+      async (status) => {
+        const [meera, dev, guest] = [
+          await newTrader(service),
+          await newTrader(service),
+          await newTrader(service),
+        ];
+        await addMember(service, owner, account, ravi, ['manage']);
+        await addMember(service, ravi, account, meera, ['manage']);
+        await addMember(service, meera, account, dev);
+        await addMember(service, owner, account, guest);
+        const views = async (): Promise<boolean[]> => {
+          const people = [ravi, meera, dev, guest];
+          const may = await Promise.all(people.map((who) => mayDo(service, who, account)));
+          const own = await Promise.all(people.map(profileAccounts));
+          expect(own.map((ids) => ids.includes(account))).toEqual(may.map((all) => all.includes('view')));
+          return may.map((all) => all.includes('view'));
+        };
+        const become = (other: string) =>
+          service.db.query(`UPDATE users SET status = $2 WHERE id = $1`, [meera.userId, other]);
+        expect(await views()).toEqual([true, true, true, true]);
+        await become(status);
+        const listed = await service.client().get('/v1/trading-accounts', dev.accessToken).expect(200);
+        expect(listed.body.total).toBe(0);
+        expect((await mayDo(service, ravi, account)).length).toBe(2);
+        expect([await mayDo(service, dev, account), await profileAccounts(dev)]).toEqual([[], []]);
+        expect(await mayDo(service, guest, account)).toEqual(['view']);
+        await become('active');
+        expect(await views()).toEqual([true, true, true, true]);
+        await service.db.query(`UPDATE users SET status = $2 WHERE id = $1`, [ravi.userId, status]);
+        expect([await mayDo(service, dev, account), await profileAccounts(dev)]).toEqual([[], []]);
+        expect(await accountsInToken(service, dev)).toEqual([]);
+      },
+    );
   });
 
   describe('as tokens and the profile tell it', () => {

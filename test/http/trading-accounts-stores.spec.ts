@@ -7,6 +7,9 @@ import { expectProblem } from '../support/problem';
 import { OwnServers, startOwnServers } from '../support/servers';
 import { callsDuring, historyOf, livingAt, rowsOf, Trader } from '../support/trading-life';
 
+/** The longest wait for a store is two seconds; the rest is what a busy machine adds. */
+const LONGEST_MS = 6_000;
+
 describe('trading accounts', () => {
   let servers: OwnServers;
   let service: TestService;
@@ -69,7 +72,7 @@ describe('trading accounts', () => {
       await Promise.resolve(fail());
       const begun = performance.now();
       await Promise.all(calls().map((call) => expectProblem(call, 503, 'unavailable')))
-        .then(() => expect(performance.now() - begun).toBeLessThan(2_500))
+        .then(() => expect(performance.now() - begun).toBeLessThan(LONGEST_MS))
         .finally(repair);
       await works();
     });
@@ -90,11 +93,15 @@ describe('trading accounts', () => {
     const begun = performance.now();
     gate.release();
     await link.finally(() => servers.thawPostgres());
-    expect(performance.now() - begun).toBeLessThan(2_500);
+    expect(performance.now() - begun).toBeLessThan(LONGEST_MS);
     await works();
     service.advance(60_000);
-    // Either it could be taken back, and the token is used by now; or it waits, and is found again.
-    const again = await trader.link(app, more, 'a key');
+    // Either it could be taken back, and the token is used by now; or it waits, and is found again. What PostgreSQL was
+    // told before may be done at any moment now: it may vanish while this looks for it.
+    const again = await eventually(async () => {
+      const reply = await trader.link(app, more, 'a key');
+      return !['not_found', 'trading_account_exists'].includes(reply.body.code) && reply;
+    }, 'the link');
     const outcome = again.status === 201 ? again.body.status : again.body.code;
     expect(['pending_login', 'broker_refused']).toContain(outcome);
     await trader.verify(account.accountId).expect(200, /"credentials_valid":true/);

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { mergePreferences, Preferences } from '../../src/trading-accounts/reading/preferences';
 import { eventsOf } from '../support/account-rows';
 import { startService, TestService } from '../support/app';
-import { newHolder } from '../support/authority';
+import { heldUp, newHolder } from '../support/authority';
 import { newAdministrator, newSignedIn, SignedIn } from '../support/people';
 import { expectInvalid, expectProblem } from '../support/problem';
 import { newKey, newServiceAccount, withKey } from '../support/services';
@@ -214,7 +214,7 @@ describe('Trading accounts', () => {
     });
 
     it('changes what is given, merges preferences, and records the names of the fields', async () => {
-      const { body } = await patch(account.accountId, {
+      const { body, headers } = await patch(account.accountId, {
         nickname: 'Überfluss 🪙',
         preferences: { a: null, deep: { x: null, z: [1, null] }, b: 'new' },
       }).expect(200);
@@ -223,7 +223,9 @@ describe('Trading accounts', () => {
         nickname: 'Überfluss 🪙',
         preferences: { deep: { y: 2, z: [1, null] }, b: 'new' },
       });
-      expect((await one(account.accountId).expect(200)).body).toEqual(body);
+      const read = await one(account.accountId).expect(200);
+      expect(read.body).toEqual(body);
+      expect([headers['cache-control'], read.headers['cache-control']]).toEqual(['no-store', 'no-store']);
       const [event] = await service.db.query(`SELECT * FROM events WHERE resource = $1`, [
         `trading_account:${account.accountId}`,
       ]);
@@ -294,6 +296,21 @@ describe('Trading accounts', () => {
       expect((await patch(account.accountId, { nickname }).expect(200)).body.nickname).toBe(nickname);
     });
 
+    it('leaves it to the owner which mail they get, whatever else a member may change', async () => {
+      const member = await newSignedIn(service);
+      await shareAccount(service, account.accountId, member.userId, ['view', 'manage']);
+      const wish = (value: unknown, by: SignedIn) =>
+        patch(account.accountId, { nickname: 'Ours', preferences: { session_expired_mail: value } }, by);
+      for (const value of [true, false, 'true', {}])
+        await expectProblem(wish(value, member), 403, 'owner_required');
+      await wish(null, member).expect(200, /"nickname":"Ours"/);
+      await wish(true, owner).expect(200);
+      for (const value of [null, false]) await expectProblem(wish(value, member), 403, 'owner_required');
+      const { body } = await wish(true, member).expect(200);
+      expect(body.preferences).toEqual({ a: 1, deep: { x: 1, y: 2 }, session_expired_mail: true });
+      await patch(account.accountId, { preferences: { a: null } }, member).expect(200);
+    });
+
     it('refuses preferences that outgrow their bounds change by change', async () => {
       const half = (letter: string) => ({
         preferences: Object.fromEntries(Array.from({ length: 10 }, (_, i) => [`${letter}${i}`, i])),
@@ -362,6 +379,29 @@ describe('Trading accounts', () => {
         'account_permission_denied',
       );
       await expectProblem(patch(account.accountId, {}, viewer), 403, 'account_permission_denied');
+    });
+
+    it.each([
+      ['their membership', 404, 'not_found', `DELETE FROM trading_account_members WHERE user_id = $1`],
+      [
+        'the permission of the platform',
+        403,
+        'permission_denied',
+        `DELETE FROM user_roles WHERE user_id = $1`,
+      ],
+    ] as const)('changes nothing for who lost %s while the call waited', async (_what, code, error, loss) => {
+      const manager = await newSignedIn(service);
+      await shareAccount(service, account.accountId, manager.userId, ['view', 'manage']);
+      const reply = await heldUp(
+        service,
+        account.accountId,
+        () => patch(account.accountId, { nickname: 'Mine' }, manager),
+        () => service.db.query(loss, [manager.userId]),
+        'trading_accounts',
+      );
+      expect([reply.status, reply.body.code]).toEqual([code, error]);
+      expect((await one(account.accountId).expect(200)).body.nickname).toBeNull();
+      expect(await updates()).toEqual([]);
     });
   });
 

@@ -235,13 +235,15 @@ describe('The hand-off of credentials', () => {
     await read().expect(200);
   });
 
-  it('is limited for each key, on all instances together', async () => {
+  it('is limited for each service, whichever its key, on all instances together', async () => {
     const tight = { RATELIMIT_CREDENTIALS_READS: '3', RATELIMIT_CREDENTIALS_WINDOW_MINUTES: '2' };
     const [one, other] = [await service.another(tight), await service.another(tight)];
     try {
+      const newOne = () => newServiceAccount(service, PERMISSION);
+      const trader = await newOne();
       const [first, second] = [
-        await newKey(service, admin, router, [PERMISSION]),
-        await newKey(service, admin, router, [PERMISSION]),
+        await newKey(service, admin, trader, [PERMISSION]),
+        await newKey(service, admin, trader, [PERMISSION]),
       ];
       const by = (at: TestService, key: string) => read(account.accountId, BODY, key, at);
       await by(one, first.apiKey).expect(200);
@@ -249,7 +251,9 @@ describe('The hand-off of credentials', () => {
       await by(other, first.apiKey).expect(200);
       const refused = await expectProblem(by(one, first.apiKey), 429, 'rate_limited');
       expect(Number(refused.headers['retry-after'])).toBeGreaterThan(100);
-      await by(one, second.apiKey).expect(200);
+      await expectProblem(by(other, second.apiKey), 429, 'rate_limited');
+      const theirs = await newKey(service, admin, await newOne(), [PERMISSION]);
+      await by(one, theirs.apiKey).expect(200);
       expect(await reads()).toHaveLength(3);
     } finally {
       await one.stop();

@@ -63,6 +63,45 @@ describe('A trading account with damaged credentials', () => {
     expect((await post(`${accountId}/verify`, {}).expect(200)).body.credentials_valid).toBe(true);
   });
 
+  it('is not whole because its session lives at the broker', async () => {
+    const { accountId, app, brokerUserId } = await linkAccount(service, kite, owner);
+    await damage(service, accountId, 'api_secret');
+    const logIn = () => post(`${accountId}/session`, { request_token: kite.login(app.apiKey, brokerUserId) });
+    await expectProblem(logIn(), 409, 'credentials_damaged');
+    await expectProblem(post(`${accountId}/verify`, {}), 409, 'credentials_damaged');
+    expect(await statusOf(service, accountId)).toBe('invalid');
+    // Should anything have made it active: it is out of use again with the next refusal, and told of once.
+    await service.db.query(`UPDATE trading_accounts SET status = 'active' WHERE id = $1`, [accountId]);
+    await expectProblem(post(`${accountId}/verify`, {}), 409, 'credentials_damaged');
+    await expectProblem(logIn(), 409, 'credentials_damaged');
+    expect(await statusOf(service, accountId)).toBe('invalid');
+    expect((await types()).filter((type) => type === 'trading_account.integrity_failed')).toHaveLength(1);
+  });
+
+  it('goes on with the credentials in force, where those were damaged that wait', async () => {
+    const { accountId, app, brokerUserId } = await linkAccount(service, kite, owner);
+    const { apiKey: api_key, apiSecret: api_secret } = kite.newApp();
+    await post(`${accountId}/rotate-credentials`, { api_key, api_secret }).expect(200);
+    await service.db.query(
+      `UPDATE trading_credentials SET api_key = '\\x0102' WHERE trading_account_id = $1 AND state = 'staged'`,
+      [accountId],
+    );
+    for (let i = 0; i < 2; i++) {
+      const { body } = await get(accountId).expect(200);
+      expect(body).toMatchObject({ status: 'active', rotation_pending: true });
+      expect(body).not.toHaveProperty('rotation_login_url');
+    }
+    expect((await types()).filter((type) => type === 'trading_account.integrity_failed')).toHaveLength(1);
+    const request_token = kite.login(app.apiKey, brokerUserId);
+    await expectProblem(post(`${accountId}/session`, { request_token }), 409, 'credentials_damaged');
+    await post(`${accountId}/session`, { request_token, use: 'current' }).expect(200);
+    const again = kite.newApp();
+    await post(`${accountId}/rotate-credentials`, {
+      api_key: again.apiKey,
+      api_secret: again.apiSecret,
+    }).expect(200, /rotation_login_url/);
+  });
+
   it('can only be unlinked where its data key was damaged, and linked again', async () => {
     const { accountId, brokerUserId } = await linkAccount(service, kite, owner);
     service.app.get(DataKeys).forget(accountId);

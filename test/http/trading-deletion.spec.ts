@@ -1,11 +1,16 @@
+import { PermissionCache } from '../../src/authz/permission-cache';
 import { KiteSandbox } from '../../src/embedded/kite-sandbox/kite-sandbox';
+import { Events } from '../../src/infra/events/events';
+import { SessionStore } from '../../src/sessions/session-store';
+import { DataKeys } from '../../src/trading-accounts/vault/data-keys';
 import { eventsOf } from '../support/account-rows';
-import { TestService } from '../support/app';
+import { eventually, TestService } from '../support/app';
 import { linkAccount, startServiceWithKite } from '../support/kite';
 import { addMember, checkAccount, memberIds, newTrader } from '../support/members';
 import { newAdministrator, PASSWORD, SignedIn } from '../support/people';
 import { expectProblem } from '../support/problem';
 import { statusOf } from '../support/trading-accounts';
+import { settled, Trader } from '../support/trading-life';
 
 describe('the deletion of somebody with trading accounts', () => {
   let service: TestService;
@@ -26,6 +31,8 @@ describe('the deletion of somebody with trading accounts', () => {
     service.client().delete('/v1/users/me', who.accessToken).send({ password: PASSWORD });
   const alive = (token: string): boolean =>
     kite.sessions().some(({ accessToken, alive: lives }) => lives && accessToken === token);
+  const loggedOut = (token: string) =>
+    eventually(async () => !alive(token), 'the session at the broker to be over');
   const removals = async ({ userId }: SignedIn): Promise<unknown[]> =>
     (await eventsOf(service, userId, 'trading_account.member_removed')).map(({ data }) => data);
 
@@ -39,7 +46,8 @@ describe('the deletion of somebody with trading accounts', () => {
     for (const { accountId, accessToken } of accounts) {
       expect(await statusOf(service, accountId)).toBe('unlinked');
       expect(await memberIds(service, accountId)).toEqual([]);
-      expect(alive(accessToken)).toBe(false);
+      await loggedOut(accessToken);
+      expect(service.app.get(DataKeys, { strict: false })['cache'].has(accountId)).toBe(false);
       const left = await service.db.query(
         `SELECT wrapped_data_key AS key, (SELECT count(*)::int FROM trading_credentials
            WHERE trading_account_id = trading_accounts.id) AS credentials
@@ -88,9 +96,50 @@ describe('the deletion of somebody with trading accounts', () => {
     const { accountId, accessToken } = await linkAccount(service, kite, asha);
     const reply = await service.client().delete(`/v1/users/${asha.userId}`, admin.accessToken).expect(200);
     expect(reply.body.trading_accounts_unlinked).toBe(1);
-    expect([await statusOf(service, accountId), alive(accessToken)]).toEqual(['unlinked', false]);
+    expect(await statusOf(service, accountId)).toBe('unlinked');
+    await loggedOut(accessToken);
     const [event] = await eventsOf(service, asha.userId, 'trading_account.unlinked');
     expect(event!.actor).toBe(`user:${admin.userId}`);
+  });
+
+  it('ends the session of a login that came just before it', async () => {
+    const { accountId, app, brokerUserId, accessToken } = await linkAccount(service, kite, asha);
+    const cache = service.app.get(PermissionCache, { strict: false });
+    const change = cache.whileChanging.bind(cache);
+    const spy = jest.spyOn(cache, 'whileChanging').mockImplementation(async (userId, work) => {
+      const token = kite.login(app.apiKey, brokerUserId);
+      await new Trader(service, asha).logIn(accountId, token).expect(200);
+      return change(userId, work);
+    });
+    await deleteMe(asha).expect(200);
+    spy.mockRestore();
+    const last = kite.sessions().findLast(({ apiKey }) => apiKey === app.apiKey)!;
+    expect(last.accessToken).not.toBe(accessToken);
+    await loggedOut(last.accessToken);
+  });
+
+  it('ends the sessions at the broker also where Redis fails right after the commit', async () => {
+    const { accountId, accessToken } = await linkAccount(service, kite, asha);
+    const store = service.app.get(SessionStore, { strict: false });
+    const spy = jest.spyOn(store, 'revokeBefore').mockRejectedValue(new Error('Command timed out'));
+    await expectProblem(deleteMe(asha), 503, 'unavailable');
+    spy.mockRestore();
+    expect(await statusOf(service, accountId)).toBe('unlinked');
+    await loggedOut(accessToken);
+  });
+
+  it('that is undone leaves the sessions at the broker alone', async () => {
+    const { accountId, accessToken } = await linkAccount(service, kite, asha);
+    const events = service.app.get(Events, { strict: false });
+    const record = events.record.bind(events);
+    const spy = jest.spyOn(events, 'record').mockImplementation(async (tx, caller, event) => {
+      if (event.type === 'session.revoked') throw new Error('Connection terminated unexpectedly');
+      return record(tx, caller, event);
+    });
+    await expectProblem(deleteMe(asha), 503, 'unavailable');
+    spy.mockRestore();
+    await settled(service);
+    expect([await statusOf(service, accountId), alive(accessToken)]).toEqual(['active', true]);
   });
 
   it('waits for no broker that is down', async () => {

@@ -1,8 +1,6 @@
 import fc from 'fast-check';
 import { createHash } from 'node:crypto';
 import { KiteSandbox } from '../../src/embedded/kite-sandbox/kite-sandbox';
-import { LinkRecord } from '../../src/trading-accounts/links/link-record';
-import { LoginRecord } from '../../src/trading-accounts/logins/login-record';
 import { TestService } from '../support/app';
 import { newKiteUser, startServiceWithKite } from '../support/kite';
 import { newVerified, SignedIn } from '../support/people';
@@ -28,7 +26,6 @@ describe('Idempotency-Key', () => {
     app = kite.newApp();
     body = { request_token: kite.login(app.apiKey, newKiteUser()) };
   });
-  afterEach(() => jest.restoreAllMocks());
 
   const accounts = async () => (await rowsOf(service, person.userId)).accounts!;
 
@@ -144,15 +141,14 @@ describe('Idempotency-Key', () => {
 
   it('finds what a call has left whose process died before its reply', async () => {
     // As death leaves it: proved at Kite, and neither written nor taken back.
-    const record = jest
-      .spyOn(service.app.get(LoginRecord, { strict: false }), 'write')
-      .mockRejectedValue(new Error('Connection terminated unexpectedly'));
-    const discard = jest
-      .spyOn(service.app.get(LinkRecord, { strict: false }), 'discard')
-      .mockRejectedValue(new Error('Connection terminated unexpectedly'));
-    await expectProblem(trader.link(app, body, 'k'), 503, 'unavailable');
-    record.mockRestore();
-    discard.mockRestore();
+    await service.db.query(`
+      CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS
+      $$ BEGIN RAISE EXCEPTION 'shutting down' USING ERRCODE = '57P01'; END $$;
+      CREATE TRIGGER refuse BEFORE UPDATE OF access_token ON trading_credentials EXECUTE FUNCTION refuse();
+      CREATE TRIGGER refuse BEFORE DELETE ON trading_accounts EXECUTE FUNCTION refuse()`);
+    await expectProblem(trader.link(app, body, 'k'), 503, 'unavailable').finally(() =>
+      service.db.query('DROP FUNCTION refuse CASCADE'),
+    );
     await expectProblem(trader.link(app, body, 'k'), 409, 'broker_call_in_progress');
     service.advance(60_000);
     const again = await trader.link(app, body, 'k').expect(201);

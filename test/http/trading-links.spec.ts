@@ -18,6 +18,7 @@ import {
   livingAt,
   rowOf,
   rowsOf,
+  settled,
   Trader,
   UNKNOWN_TOKEN,
 } from '../support/trading-life';
@@ -132,7 +133,9 @@ describe('POST /v1/trading-accounts/link', () => {
         expect(url.searchParams.get('api_key')).toBe(app.apiKey);
         expect(url.searchParams.get('redirect_params')).toBe(`trading_account_id=${body.trading_account_id}`);
         expect(url.href).not.toContain(app.apiSecret);
-        expect(await historyOf(service, body.trading_account_id)).toEqual([]);
+        expect(await historyOf(service, body.trading_account_id)).toMatchObject([
+          { type: 'trading_account.credentials_updated', data: { credentials: 'staged' } },
+        ]);
         expect(await rowOf(service, body.trading_account_id)).toMatchObject({ turn_id: null });
       });
       expect(calls).toEqual([]);
@@ -278,6 +281,7 @@ describe('POST /v1/trading-accounts/link', () => {
       expect(replies.map(({ status }) => status).sort()).toEqual([201, ...Array<number>(9).fill(409)]);
       const { trading_account_id: accountId } = replies.find(({ status }) => status === 201)!.body;
       expect((await stored()).accounts).toHaveLength(1);
+      await settled(service);
       expect(livingAt(kite, app)).toHaveLength(1);
       await trader.verify(accountId).expect(200, /"credentials_valid":true/);
     });
@@ -294,9 +298,10 @@ describe('POST /v1/trading-accounts/link', () => {
       const accountId = await linked();
       const before = await stored();
       const other = kite.newApp();
-      const calls = await callsDuring(kite, () =>
-        expectExists(trader.link(other, withToken(other)), accountId),
-      );
+      const calls = await callsDuring(kite, async () => {
+        await expectExists(trader.link(other, withToken(other)), accountId);
+        await settled(service);
+      });
       expect(calls).toEqual(['POST /session/token 200', 'DELETE /session/token 200']);
       expect(livingAt(kite, app)).toHaveLength(1);
       expect(livingAt(kite, other)).toEqual([]);
@@ -306,6 +311,7 @@ describe('POST /v1/trading-accounts/link', () => {
     it('shows as expired when the login has replaced its session: with the same app there is one', async () => {
       const accountId = await linked();
       await expectExists(trader.link(app, withToken()), accountId);
+      await settled(service);
       expect(livingAt(kite, app)).toEqual([]);
       expect(await rowOf(service, accountId)).toMatchObject({ status: 'session_expired', turn_id: null });
       const [, ended] = await historyOf(service, accountId);

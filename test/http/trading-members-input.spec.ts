@@ -57,7 +57,8 @@ describe('an invitation to a trading account', () => {
     await fc.assert(
       fc.asyncProperty(bodies, async (body) => {
         const { status } = await post(body);
-        expect([404, 422]).toContain(status);
+        // 400: no JSON object has a key `__proto__` here.
+        expect([400, 404, 422]).toContain(status);
         if (status === 404) await passLimitWindows(service);
       }),
       { numRuns: 60 },

@@ -1,7 +1,7 @@
-import type { Response } from 'supertest';
+import type { Response, Test } from 'supertest';
 import { eventsOf } from '../support/account-rows';
 import { startService, TestService } from '../support/app';
-import { heldUp, waitingForLocks } from '../support/authority';
+import { heldUp } from '../support/authority';
 import { passLimitWindows } from '../support/limit-windows';
 import { addMember, invite, memberIds, newTrader, removeMember } from '../support/members';
 import { PASSWORD, SignedIn } from '../support/people';
@@ -35,6 +35,8 @@ describe('at the same moment', () => {
     for (const reply of replies) counts[answer(reply)] = (counts[answer(reply)] ?? 0) + 1;
     return counts;
   };
+  const heldAccount = (call: () => Test, meanwhile: () => Promise<unknown>) =>
+    heldUp(service, account, call, meanwhile, 'trading_accounts');
   const deleteMe = (who: SignedIn) =>
     service.client().delete('/v1/users/me', who.accessToken).send({ password: PASSWORD });
 
@@ -93,18 +95,11 @@ describe('at the same moment', () => {
 
   it('an inviter who was removed while the invitation waited changes nothing', async () => {
     await addMember(service, owner, account, ravi, ['manage']);
-    const runner = service.db.createQueryRunner();
-    try {
-      await runner.startTransaction();
-      await runner.query(`SELECT FROM trading_accounts WHERE id = $1 FOR UPDATE`, [account]);
-      const waiting = invite(service, ravi, account, meera).then((reply) => reply);
-      await waitingForLocks(service, 1);
-      await runner.query(`DELETE FROM trading_account_members WHERE trading_account_id = $1`, [account]);
-      await runner.commitTransaction();
-      expect(answer(await waiting)).toBe('404 not_found');
-    } finally {
-      await runner.release();
-    }
+    const reply = await heldAccount(
+      () => invite(service, ravi, account, meera),
+      () => service.db.query(`DELETE FROM trading_account_members WHERE trading_account_id = $1`, [account]),
+    );
+    expect(answer(reply)).toBe('404 not_found');
     expect(await memberIds(service, account)).toEqual([]);
   });
 
@@ -132,18 +127,32 @@ describe('at the same moment', () => {
 
   it('a remover who lost the permission of the platform while the removal waited changes nothing', async () => {
     const membership = await addMember(service, owner, account, ravi);
-    const runner = service.db.createQueryRunner();
-    try {
-      await runner.startTransaction();
-      await runner.query(`SELECT FROM trading_accounts WHERE id = $1 FOR UPDATE`, [account]);
-      const waiting = removeMember(service, owner, account, membership).then((reply) => reply);
-      await waitingForLocks(service, 1);
-      await service.db.query(`UPDATE user_roles SET role = 'viewer' WHERE user_id = $1`, [owner.userId]);
-      await runner.commitTransaction();
-      expect(answer(await waiting)).toBe('403 permission_denied');
-    } finally {
-      await runner.release();
-    }
+    const reply = await heldAccount(
+      () => removeMember(service, owner, account, membership),
+      () => service.db.query(`UPDATE user_roles SET role = 'viewer' WHERE user_id = $1`, [owner.userId]),
+    );
+    expect(answer(reply)).toBe('403 permission_denied');
+    expect(await memberIds(service, account)).toEqual([ravi.userId]);
+  });
+
+  it('a remover who lost access while the removal waited changes nothing', async () => {
+    await addMember(service, owner, account, ravi, ['manage']);
+    const membership = await addMember(service, ravi, account, meera);
+    const reply = await heldAccount(
+      () => removeMember(service, ravi, account, membership),
+      () => service.db.query(`UPDATE users SET status = 'suspended' WHERE id = $1`, [owner.userId]),
+    );
+    expect(answer(reply)).toBe('404 not_found');
+    expect(await memberIds(service, account)).toEqual([ravi.userId, meera.userId]);
+  });
+
+  it('a member who was suspended while they left stays for as long', async () => {
+    const membership = await addMember(service, owner, account, ravi);
+    const reply = await heldAccount(
+      () => removeMember(service, ravi, account, membership),
+      () => service.db.query(`UPDATE users SET status = 'suspended' WHERE id = $1`, [ravi.userId]),
+    );
+    expect(answer(reply)).toBe('403 permission_denied');
     expect(await memberIds(service, account)).toEqual([ravi.userId]);
   });
 

@@ -76,6 +76,21 @@ describe('the members of a trading account', () => {
       expect(mail.text + mail.html).not.toContain('evil.example');
     });
 
+    it.each([undefined, 'invalid'])(
+      'is for no account that waits for its first login (%s)',
+      async (status) => {
+        account = (await storeAccount(service, owner.userId, { status: 'pending_login' })).accountId;
+        if (status)
+          await service.db.query(`UPDATE trading_accounts SET status = $2 WHERE id = $1`, [account, status]);
+        await expectProblem(invite(service, owner, account, ravi), 409, 'trading_account_not_linked');
+        // Nothing is said of an address.
+        const nobody = post({ email: 'x@example.org', permissions: ['view'] });
+        await expectProblem(nobody, 409, 'trading_account_not_linked');
+        await expectProblem(invite(service, meera, account, ravi), 404, 'not_found');
+        expect(await memberIds(service, account)).toEqual([]);
+      },
+    );
+
     it('finds nobody alike by an address that is unknown, unverified, suspended, deleted or a service’s', async () => {
       const [unverified, suspended, deleted] = [
         await newSignedIn(service),

@@ -1,4 +1,5 @@
 import { Logger } from '@nestjs/common';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { unavailable } from '../../src/common/common.errors';
 import { Events } from '../../src/infra/events/events';
 import { KMS, Kms } from '../../src/infra/kms/kms';
@@ -9,16 +10,18 @@ import { startService, TestService } from '../support/app';
 import { newSignedIn, SignedIn } from '../support/people';
 import { expectProblem } from '../support/problem';
 import { proveTotp, turnOnTotp } from '../support/second-factor';
-import { damage, shareAccount, statusOf, storeAccount } from '../support/trading-accounts';
+import { damage, shareAccount, statusOf, storeAccount, StoredAccount } from '../support/trading-accounts';
 
 const WITH_SECRETS = '/v1/trading-accounts?include_credentials=true';
 
 describe('GET /v1/trading-accounts?include_credentials=true', () => {
   let service: TestService;
+  let kms: Kms;
   let owner: SignedIn;
   let secret: string;
   beforeAll(async () => {
     service = await startService();
+    kms = service.app.get<Kms>(KMS);
   });
   afterAll(() => service.stop());
   beforeEach(async () => {
@@ -33,6 +36,8 @@ describe('GET /v1/trading-accounts?include_credentials=true', () => {
     return token === undefined ? test : test.set('X-Verification-Token', token);
   };
   const prove = () => proveTotp(service, owner, secret);
+  const forget = (accounts: StoredAccount[]): void =>
+    accounts.forEach(({ accountId }) => service.app.get(DataKeys).forget(accountId));
   const reads = () => eventsOf(service, owner.userId, 'trading_account.credentials_read');
 
   it('shows an owner all secrets of their own accounts, and puts each account on record', async () => {
@@ -176,6 +181,82 @@ describe('GET /v1/trading-accounts?include_credentials=true', () => {
     const { text } = await expectProblem(ask(body.verification_token), 503, 'unavailable');
     expect(text).not.toContain(credentials.apiSecret);
     service.advance(-30_000);
+  });
+
+  it('gives nothing, and puts nothing on record, where the KMS fails in the middle', async () => {
+    const stored = [];
+    for (let i = 0; i < 3; i++) stored.push(await storeAccount(service, owner.userId));
+    const token = await prove();
+    forget(stored);
+    const unwrap = kms.unwrap.bind(kms);
+    let unwraps = 0;
+    jest
+      .spyOn(kms, 'unwrap')
+      .mockImplementation((...args) => (++unwraps === 2 ? Promise.reject(unavailable()) : unwrap(...args)));
+    await expectProblem(ask(token), 503, 'unavailable');
+    expect(await reads()).toEqual([]);
+  });
+
+  it('puts no account on record where another cannot be', async () => {
+    for (let i = 0; i < 3; i++) await storeAccount(service, owner.userId);
+    const token = await prove();
+    const events = service.app.get(Events);
+    const record = events.record.bind(events);
+    let records = 0;
+    jest
+      .spyOn(events, 'record')
+      .mockImplementation((...args) =>
+        ++records === 3
+          ? Promise.reject(Object.assign(new Error('connect'), { code: 'ECONNREFUSED' }))
+          : record(...args),
+      );
+    await expectProblem(ask(token), 503, 'unavailable');
+    expect([records, await reads()]).toEqual([3, []]);
+  });
+
+  it('asks the KMS for a few accounts at the same time', async () => {
+    const stored = [];
+    for (let i = 0; i < 20; i++) stored.push(await storeAccount(service, owner.userId));
+    const token = await prove();
+    forget(stored);
+    const unwrap = kms.unwrap.bind(kms);
+    let [running, most] = [0, 0];
+    jest.spyOn(kms, 'unwrap').mockImplementation(async (...args) => {
+      most = Math.max(most, ++running);
+      await sleep(20);
+      running--;
+      return unwrap(...args);
+    });
+    const { body } = await ask(token).expect(200);
+    expect(body.items.map((item: { credentials: { api_key: string } }) => item.credentials.api_key)).toEqual(
+      stored.map(({ credentials }) => credentials.apiKey).reverse(),
+    );
+    expect(await reads()).toHaveLength(20);
+    expect(most).toBe(8);
+  });
+
+  it('has one deadline for all accounts, after which nothing is on record', async () => {
+    const impatient = await service.another({ KMS_TIMEOUT_MS: '500' });
+    try {
+      for (let i = 0; i < 17; i++) await storeAccount(service, owner.userId);
+      const token = await prove();
+      const slow = impatient.app.get<Kms>(KMS);
+      const unwrap = slow.unwrap.bind(slow);
+      let unwraps = 0;
+      jest.spyOn(slow, 'unwrap').mockImplementation(async (...args) => {
+        unwraps++;
+        await sleep(600);
+        return unwrap(...args);
+      });
+      const asked = impatient.client().get(WITH_SECRETS, owner.accessToken);
+      await expectProblem(asked.set('X-Verification-Token', token), 503, 'unavailable');
+      await sleep(700);
+      // No third round of eight.
+      expect(unwraps).toBeLessThan(17);
+      expect(await reads()).toEqual([]);
+    } finally {
+      await impatient.stop();
+    }
   });
 
   it('takes no proof of another session', async () => {

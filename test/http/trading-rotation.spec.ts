@@ -14,6 +14,7 @@ import {
   livingAt,
   rowOf,
   rowsOf,
+  settled,
   share,
   Trader,
   typesOf,
@@ -58,13 +59,17 @@ describe('POST /v1/trading-accounts/{id}/rotate-credentials', () => {
         expect(headers['cache-control']).toBe('no-store');
         expect(body).toMatchObject({ status: 'active', rotation_pending: true });
         expect(body.api_key_masked).toMatch(new RegExp(`${account.app.apiKey.slice(-4)}$`));
-        expect(new URL(body.login_url).searchParams.get('api_key')).toBe(next.apiKey);
+        expect(new URL(body.rotation_login_url).searchParams.get('api_key')).toBe(next.apiKey);
+        expect(body).not.toHaveProperty('login_url');
         expect(text).not.toContain(next.apiSecret);
       });
       expect(calls).toEqual([]);
       expect(await inForce()).toEqual({ ...account.app, accessToken: account.accessToken });
       expect(await waiting()).toEqual({ ...next, accessToken: null });
-      expect(await typesOf(service, id)).toEqual(['trading_account.linked']);
+      expect(await typesOf(service, id)).toEqual([
+        'trading_account.linked',
+        'trading_account.credentials_updated',
+      ]);
       await trader.verify(id).expect(200, /"credentials_valid":true/);
     });
 
@@ -90,17 +95,72 @@ describe('POST /v1/trading-accounts/{id}/rotate-credentials', () => {
       await expectExists(trader.rotate(second.trading_account_id, next), link.trading_account_id);
       const user = newKiteUser();
       await trader.logIn(link.trading_account_id, token(next, user)).expect(200, /"status":"active"/);
-      expect(await typesOf(service, link.trading_account_id)).toEqual(['trading_account.linked']);
+      expect(await typesOf(service, link.trading_account_id)).toEqual([
+        'trading_account.credentials_updated',
+        'trading_account.credentials_updated',
+        'trading_account.linked',
+      ]);
     });
   });
 
-  describe('with a token', () => {
+  describe('with a session that is open already', () => {
+    const openSession = async (user = account.brokerUserId): Promise<string> => {
+      const other = new Trader(service, await newVerified(service));
+      await other.link(next, { request_token: token(next, user) }).expect(201);
+      return kite.sessions().find(({ apiKey, alive }) => alive && apiKey === next.apiKey)!.accessToken;
+    };
+
+    it('compares whose it is, and has the new credentials wait: it proves nothing of the secret', async () => {
+      const accessToken = await openSession();
+      const typo = { ...next, apiSecret: 'typo'.repeat(8) };
+      const calls = await callsDuring(kite, async () => {
+        const { body } = await trader.rotate(id, typo, { access_token: accessToken }).expect(200);
+        expect(body).toMatchObject({ status: 'active', rotation_pending: true });
+        expect(body.rotation_login_url).toContain(next.apiKey);
+      });
+      expect(calls).toEqual(['GET /user/profile 200']);
+      expect(await inForce()).toEqual({ ...account.app, accessToken: account.accessToken });
+      expect(await waiting()).toEqual({ ...typo, accessToken: null });
+      await expectProblem(trader.logIn(id, token(typo)), 422, 'broker_refused');
+      await trader.logIn(id, token(account.app), { use: 'current' }).expect(200, /"status":"active"/);
+    });
+
+    it('leaves the secret in force that a login has proved, also where the app is the same', async () => {
+      const typo = { ...account.app, apiSecret: 'typo'.repeat(8) };
+      await trader.rotate(id, typo, { access_token: account.accessToken }).expect(200);
+      expect(await inForce()).toEqual({ ...account.app, accessToken: account.accessToken });
+      expect(livingAt(kite, account.app)).toHaveLength(1);
+    });
+
+    it('of another Kite user changes nothing', async () => {
+      const accessToken = await openSession(newKiteUser());
+      await unchanged(() =>
+        expectProblem(trader.rotate(id, next, { access_token: accessToken }), 409, 'broker_user_mismatch'),
+      );
+    });
+
+    it('gives other credentials to a link that waits for its login, and does not finish it', async () => {
+      const { body: link } = await trader.link(kite.newApp()).expect(201);
+      const accessToken = await openSession(newKiteUser());
+      const reply = await trader.rotate(link.trading_account_id, next, { access_token: accessToken });
+      expect([reply.status, reply.body.status, reply.body.rotation_pending]).toEqual([
+        200,
+        'pending_login',
+        false,
+      ]);
+      expect(reply.body.login_url).toContain(next.apiKey);
+    });
+  });
+
+  describe('with a request token', () => {
     it('proves the new credentials at once, puts them in force, and then ends the old session', async () => {
       const calls = await callsDuring(kite, async () => {
         const { body } = await trader.rotate(id, next, { request_token: token() }).expect(200);
         expect(body).toMatchObject({ status: 'active', rotation_pending: false });
         expect(body.api_key_masked).toMatch(new RegExp(`${next.apiKey.slice(-4)}$`));
         expect(body).not.toHaveProperty('login_url');
+        expect(body).not.toHaveProperty('rotation_login_url');
+        await settled(service);
       });
       expect(calls).toEqual(['POST /session/token 200', 'DELETE /session/token 200']);
       expect(livingAt(kite, account.app, next)).toEqual([`${next.apiKey}/${account.brokerUserId}`]);
@@ -116,15 +176,6 @@ describe('POST /v1/trading-accounts/{id}/rotate-credentials', () => {
       ]);
     });
 
-    it('takes a session that is open already, and ends the one before it', async () => {
-      const other = new Trader(service, await newVerified(service));
-      await other.link(next, { request_token: token() }).expect(201);
-      const { accessToken } = kite.sessions().find(({ apiKey }) => apiKey === next.apiKey)!;
-      await trader.rotate(id, next, { access_token: accessToken }).expect(200);
-      expect(await inForce()).toEqual({ ...next, accessToken });
-      expect(livingAt(kite, account.app, next)).toEqual([`${next.apiKey}/${account.brokerUserId}`]);
-    });
-
     it('leaves the new session alone where the app is the same', async () => {
       const calls = await callsDuring(kite, () =>
         trader.rotate(id, account.app, { request_token: token(account.app) }).expect(200),
@@ -132,8 +183,6 @@ describe('POST /v1/trading-accounts/{id}/rotate-credentials', () => {
       expect(calls).toEqual(['POST /session/token 200']);
       const { accessToken } = (await inForce())!;
       expect(kite.sessions().find((session) => session.accessToken === accessToken)?.alive).toBe(true);
-      await trader.rotate(id, account.app, { access_token: accessToken }).expect(200, /"status":"active"/);
-      expect(livingAt(kite, account.app)).toHaveLength(1);
     });
 
     it('replaces what has waited before', async () => {
@@ -150,7 +199,10 @@ describe('POST /v1/trading-accounts/{id}/rotate-credentials', () => {
         .rotate(body.trading_account_id, next, { request_token: token(next, user) })
         .expect(200);
       expect(reply.body).toMatchObject({ status: 'active', broker_user_id: user, rotation_pending: false });
-      expect(await typesOf(service, body.trading_account_id)).toEqual(['trading_account.linked']);
+      expect(await typesOf(service, body.trading_account_id)).toEqual([
+        'trading_account.credentials_updated',
+        'trading_account.linked',
+      ]);
     });
 
     it('finishes no link for a Kite user whom the same person has linked', async () => {
@@ -158,6 +210,7 @@ describe('POST /v1/trading-accounts/{id}/rotate-credentials', () => {
       await unchanged(() =>
         expectExists(trader.rotate(body.trading_account_id, next, { request_token: token() }), id),
       );
+      await settled(service);
       expect(livingAt(kite, next)).toEqual([]);
     });
   });
@@ -171,6 +224,7 @@ describe('POST /v1/trading-accounts/{id}/rotate-credentials', () => {
     /** What waited before goes on waiting: new credentials are stored only when they are proved. */
     const refused = async (call: () => Promise<unknown>): Promise<void> => {
       await unchanged(call);
+      await settled(service);
       expect(await inForce()).toEqual({ ...account.app, accessToken: account.accessToken });
       expect(await waiting()).toMatchObject(staged);
       expect(livingAt(kite, account.app)).toHaveLength(1);

@@ -16,9 +16,9 @@ import {
   livingAt,
   rowOf,
   rowsOf,
+  settled,
   share,
   Trader,
-  typesOf,
   UNKNOWN_TOKEN,
 } from '../support/trading-life';
 
@@ -97,6 +97,7 @@ describe('POST /v1/trading-accounts/{id}/session', () => {
       await unchanged(() =>
         expectProblem(trader.logIn(account.accountId, token(stranger)), 409, 'broker_user_mismatch'),
       );
+      await settled(service);
       expect(livingAt(kite, account.app)).toEqual([`${account.app.apiKey}/${account.brokerUserId}`]);
       await trader.verify(account.accountId).expect(200, /"credentials_valid":true/);
     });
@@ -131,11 +132,9 @@ describe('POST /v1/trading-accounts/{id}/session', () => {
       const { body } = await trader.logIn(accountId, kite.login(app.apiKey, user)).expect(200);
       expect(body).toMatchObject({ status: 'active', broker_user_id: user, rotation_pending: false });
       expect(body.linked_at).toBe(body.last_verified_at);
-      expect(await historyOf(service, accountId)).toEqual([
-        expect.objectContaining({
-          type: 'trading_account.linked',
-          data: { broker: 'kite', broker_user_id: user },
-        }),
+      expect(await historyOf(service, accountId)).toMatchObject([
+        { type: 'trading_account.credentials_updated', data: { credentials: 'staged' } },
+        { type: 'trading_account.linked', data: { broker: 'kite', broker_user_id: user } },
       ]);
       expect(await credentialsOf(service, accountId, 'staged')).toBeNull();
     });
@@ -148,6 +147,7 @@ describe('POST /v1/trading-accounts/{id}/session', () => {
           account.accountId,
         ),
       );
+      await settled(service);
       expect(livingAt(kite, app)).toEqual([]);
       expect(await rowOf(service, accountId)).toMatchObject({ status: 'pending_login', turn_id: null });
       const { body } = await trader.logIn(accountId, kite.login(app.apiKey, newKiteUser())).expect(200);
@@ -157,6 +157,7 @@ describe('POST /v1/trading-accounts/{id}/session', () => {
     it('notices that it has replaced the session of the account that is there', async () => {
       const { accountId } = await pending(account.app);
       await expectExists(trader.logIn(accountId, token()), account.accountId);
+      await settled(service);
       expect(await rowOf(service, account.accountId)).toMatchObject({ status: 'session_expired' });
       expect((await historyOf(service, account.accountId)).at(-1)).toMatchObject({
         type: 'trading_account.session_expired',
@@ -187,12 +188,12 @@ describe('POST /v1/trading-accounts/{id}/session', () => {
           .expect(200);
         expect(body).toMatchObject({ status: 'active', rotation_pending: false });
         expect(body.api_key_masked).toMatch(new RegExp(`${next.apiKey.slice(-4)}$`));
-        expect(await typesOf(service, account.accountId)).toEqual([
-          'trading_account.linked',
-          'trading_account.credentials_updated',
+        expect((await historyOf(service, account.accountId)).slice(1)).toMatchObject([
+          { type: 'trading_account.credentials_updated', data: { credentials: 'staged' } },
+          { type: 'trading_account.credentials_updated', data: { credentials: 'rotated' } },
         ]);
-        expect((await historyOf(service, account.accountId))[1]!.data).toEqual({ credentials: 'rotated' });
         // The session of the old app was logged out, after the new one was in force.
+        await settled(service);
         expect(livingAt(kite, account.app, next)).toEqual([`${next.apiKey}/${account.brokerUserId}`]);
       },
     );
@@ -200,7 +201,7 @@ describe('POST /v1/trading-accounts/{id}/session', () => {
     it('in force when asked to; the others go on waiting', async () => {
       const { body } = await trader.logIn(account.accountId, token(), { use: 'current' }).expect(200);
       expect(body).toMatchObject({ status: 'active', rotation_pending: true });
-      expect(body.login_url).toContain(next.apiKey);
+      expect(body.rotation_login_url).toContain(next.apiKey);
       expect(await credentialsOf(service, account.accountId, 'staged')).toMatchObject(next);
     });
 
@@ -212,6 +213,7 @@ describe('POST /v1/trading-accounts/{id}/session', () => {
           'broker_user_mismatch',
         ),
       );
+      await settled(service);
       expect(livingAt(kite, account.app, next)).toEqual([`${account.app.apiKey}/${account.brokerUserId}`]);
     });
   });
@@ -271,6 +273,8 @@ describe('POST /v1/trading-accounts/{id}/session', () => {
       service.client().get(`/v1/trading-accounts/${account.accountId}`, by.accessToken);
     const apiKeyIn = (body: { login_url?: string }) =>
       body.login_url && new URL(body.login_url).searchParams.get('api_key');
+    const returnedBy = (url: string) =>
+      Object.fromEntries(new URLSearchParams(new URL(url).searchParams.get('redirect_params')!));
 
     it('which the owner is shown while a login is needed, and nobody else', async () => {
       expect((await show().expect(200)).body).not.toHaveProperty('login_url');
@@ -280,9 +284,27 @@ describe('POST /v1/trading-accounts/{id}/session', () => {
       const member = await newVerified(service);
       await share(service, account.accountId, member.userId, ['view', 'trade', 'manage']);
       expect((await show(member).expect(200)).body).not.toHaveProperty('login_url');
+    });
+
+    it('of the credentials in force, and at rotation_login_url of those that wait', async () => {
       const next = kite.newApp();
       await trader.rotate(account.accountId, next).expect(200);
-      expect(apiKeyIn((await show().expect(200)).body)).toBe(next.apiKey);
+      const { body: active } = await show().expect(200);
+      expect(active).not.toHaveProperty('login_url');
+      for (const status of ['session_expired', 'invalid']) {
+        await service.db.query(`UPDATE trading_accounts SET status = $2 WHERE id = $1`, [
+          account.accountId,
+          status,
+        ]);
+        const { body } = await show().expect(200);
+        expect(apiKeyIn(body)).toBe(account.app.apiKey);
+        expect(returnedBy(body.login_url)).toEqual({ trading_account_id: account.accountId, use: 'current' });
+        expect(body.rotation_login_url).toBe(active.rotation_login_url);
+        expect(apiKeyIn({ login_url: body.rotation_login_url })).toBe(next.apiKey);
+        expect(returnedBy(body.rotation_login_url)).toEqual({ trading_account_id: account.accountId });
+      }
+      await trader.logIn(account.accountId, token(), { use: 'current' }).expect(200);
+      expect((await show().expect(200)).body).toMatchObject({ status: 'active', rotation_pending: true });
     });
 
     it('which is left out while the KMS cannot answer, or the credentials were tampered with', async () => {

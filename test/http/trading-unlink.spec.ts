@@ -1,21 +1,23 @@
+import { Logger } from '@nestjs/common';
 import { KiteSandbox } from '../../src/embedded/kite-sandbox/kite-sandbox';
 import { newId } from '../../src/common/ids';
 import { systemCaller } from '../../src/common/caller';
 import { KMS, Kms } from '../../src/infra/kms/kms';
 import { unavailable } from '../../src/common/common.errors';
-import { OpenSession } from '../../src/trading-accounts/logins/broker-logins.service';
 import { UnlinkAccounts } from '../../src/trading-accounts/links/unlink-accounts.service';
 import { DataKeys } from '../../src/trading-accounts/vault/data-keys';
 import { TestService } from '../support/app';
 import { LinkedAccount, linkAccount, newKiteUser, startServiceWithKite } from '../support/kite';
 import { newVerified, SignedIn } from '../support/people';
 import { expectProblem } from '../support/problem';
+import { damage } from '../support/trading-accounts';
 import {
   callsDuring,
   historyOf,
   livingAt,
   rowOf,
   rowsOf,
+  settled,
   share,
   Trader,
   typesOf,
@@ -43,6 +45,8 @@ describe('DELETE /v1/trading-accounts/{id}', () => {
     jest.restoreAllMocks();
   });
 
+  const keys = () => service.app.get(DataKeys, { strict: false });
+  const keyIsKept = (accountId: string): boolean => keys()['cache'].has(accountId);
   const GONE = {
     status: 'unlinked',
     unlinked_at: expect.any(Date),
@@ -107,7 +111,10 @@ describe('DELETE /v1/trading-accounts/{id}', () => {
       expect(reply.body.message).toBe('The account was unlinked.');
     });
     expect(calls).toEqual([]);
-    expect(await typesOf(service, body.trading_account_id)).toEqual(['trading_account.unlinked']);
+    expect(await typesOf(service, body.trading_account_id)).toEqual([
+      'trading_account.credentials_updated',
+      'trading_account.unlinked',
+    ]);
   });
 
   it('counts a session that is over already as ended', async () => {
@@ -128,7 +135,7 @@ describe('DELETE /v1/trading-accounts/{id}', () => {
       kite.fault(fault);
       const asked = performance.now();
       const { body } = await trader.unlink(id).expect(200);
-      expect(performance.now() - asked).toBeLessThan(2_500);
+      expect(performance.now() - asked).toBeLessThan(3_500);
       expect(body.message).toMatch(/could not be logged out/);
       kite.fault('none');
       await expectGone();
@@ -136,18 +143,43 @@ describe('DELETE /v1/trading-accounts/{id}', () => {
   );
 
   it('is not kept by a KMS that cannot answer', async () => {
-    service.app.get(DataKeys, { strict: false }).forget(id);
+    keys().forget(id);
     jest.spyOn(service.app.get<Kms>(KMS), 'unwrap').mockRejectedValue(unavailable());
     const { body } = await trader.unlink(id).expect(200);
     expect(body.message).toMatch(/could not be logged out/);
     await expectGone();
   });
 
-  it('is not kept by credentials that were tampered with', async () => {
-    await service.db.query(`UPDATE trading_accounts SET wrapped_data_key = '\\x0102' WHERE id = $1`, [id]);
-    service.app.get(DataKeys, { strict: false }).forget(id);
+  it.each(['data_key', 'access_token'] as const)(
+    'is not kept by credentials that were tampered with (%s), and records that they were',
+    async (part) => {
+      jest.spyOn(Logger.prototype, 'error').mockReturnValue();
+      keys().forget(id);
+      await damage(service, id, part);
+      const { body } = await trader.unlink(id).expect(200);
+      expect(body.message).toMatch(/could not be logged out/);
+      await expectGone();
+      expect((await historyOf(service, id)).slice(-2)).toMatchObject([
+        { type: 'trading_account.unlinked' },
+        { type: 'trading_account.integrity_failed', actor: 'system', data: { part } },
+      ]);
+    },
+  );
+
+  it('records a damage once, also where it was found before', async () => {
+    jest.spyOn(Logger.prototype, 'error').mockReturnValue();
+    await damage(service, id, 'access_token');
+    await expectProblem(trader.verify(id), 409, 'credentials_damaged');
     await trader.unlink(id).expect(200);
-    await expectGone();
+    expect((await typesOf(service, id)).filter((type) => /integrity/.test(String(type)))).toHaveLength(1);
+  });
+
+  it('leaves no key in memory, whether there was a session or not', async () => {
+    const { body } = await trader.link(kite.newApp()).expect(201);
+    const pending: string = body.trading_account_id;
+    expect([id, pending].filter(keyIsKept)).toEqual([id, pending]);
+    for (const accountId of [id, pending]) await trader.unlink(accountId).expect(200);
+    expect([id, pending].filter(keyIsKept)).toEqual([]);
   });
 
   it('wins over a login that is under way: its session is ended too', async () => {
@@ -162,6 +194,7 @@ describe('DELETE /v1/trading-accounts/{id}', () => {
     gate.release();
     expect((await unlinked).status).toBe(200);
     expect([(await login).status, (await login).body.code]).toEqual([404, 'not_found']);
+    await settled(service);
     expect(livingAt(kite, account.app)).toEqual([]);
     await expectGone();
   });
@@ -177,6 +210,7 @@ describe('DELETE /v1/trading-accounts/{id}', () => {
     await trader.unlink(id).expect(200);
     gate.release();
     expect([(await answered).status, (await answered).body.code]).toEqual([404, 'not_found']);
+    await settled(service);
     expect(livingAt(kite, app)).toEqual([]);
     expect(await rowOf(service, id)).toMatchObject(GONE);
   });
@@ -202,19 +236,17 @@ describe('DELETE /v1/trading-accounts/{id}', () => {
 
   describe('for the deletion of a user', () => {
     const unlink = () => service.app.get(UnlinkAccounts, { strict: false });
-    const ofUser = () =>
-      service.db.transaction((tx) => unlink().ofUser(tx, systemCaller(newId()), person.userId));
+    const caller = systemCaller(newId());
+    const ofUser = () => service.db.transaction((tx) => unlink().ofUser(tx, caller, person.userId));
 
     it('unlinks every account in one transaction, and logs out after it', async () => {
       const second = await linkAccount(service, kite, person);
       const { body: pending } = await trader.link(kite.newApp()).expect(201);
       await share(service, id, (await newVerified(service)).userId, ['view']);
-      const sessions = await unlink().sessionsOf(person.userId);
-      expect(sessions.map(({ login }: OpenSession) => login.accessToken).sort()).toEqual(
-        [account.accessToken, second.accessToken].sort(),
-      );
-      expect(await ofUser()).toBe(3);
-      for (const accountId of [id, second.accountId, pending.trading_account_id]) {
+      const all = [id, second.accountId, pending.trading_account_id];
+      const unlinked = await ofUser();
+      expect(unlinked.map(({ accountId }) => accountId)).toEqual(all.sort());
+      for (const accountId of all) {
         expect(await rowOf(service, accountId)).toMatchObject(GONE);
         expect((await historyOf(service, accountId)).at(-1)).toMatchObject({
           type: 'trading_account.unlinked',
@@ -222,20 +254,29 @@ describe('DELETE /v1/trading-accounts/{id}', () => {
         });
       }
       expect(livingAt(kite, account.app, second.app)).toHaveLength(2);
-      await unlink().logOut(sessions);
+      unlink().endSessions(caller, unlinked);
+      await settled(service);
       expect(livingAt(kite, account.app, second.app)).toEqual([]);
-      expect(await ofUser()).toBe(0);
-      expect(await unlink().sessionsOf(person.userId)).toEqual([]);
+      expect(all.filter(keyIsKept)).toEqual([]);
+      expect(await ofUser()).toEqual([]);
     });
 
-    it('reads what it can, and throws for no trouble at the KMS or at Kite', async () => {
+    it('ends what it can, and throws for no trouble at the KMS or at Kite', async () => {
+      const second = await linkAccount(service, kite, person);
+      const unlinked = await ofUser();
+      keys().forget(id);
+      const kms = jest.spyOn(service.app.get<Kms>(KMS), 'unwrap').mockRejectedValue(unavailable());
+      unlink().endSessions(caller, unlinked);
+      await settled(service);
+      // The key of one was in memory.
+      expect(livingAt(kite, account.app, second.app)).toEqual([
+        `${account.app.apiKey}/${account.brokerUserId}`,
+      ]);
+      kms.mockRestore();
       kite.fault('down');
-      const sessions = await unlink().sessionsOf(person.userId);
-      await unlink().logOut(sessions);
-      service.app.get(DataKeys, { strict: false }).forget(id);
-      jest.spyOn(service.app.get<Kms>(KMS), 'unwrap').mockRejectedValue(unavailable());
-      expect(await unlink().sessionsOf(person.userId)).toEqual([]);
-      expect(sessions).toHaveLength(1);
+      unlink().endSessions(caller, unlinked);
+      await settled(service);
+      expect([id, second.accountId].filter(keyIsKept)).toEqual([]);
     });
 
     it('wins over a login that is under way: no session outlives the user', async () => {
@@ -246,10 +287,10 @@ describe('DELETE /v1/trading-accounts/{id}', () => {
       while (gate.held() < 1) await new Promise((resolve) => setTimeout(resolve, 10));
       const call = service.client().delete('/v1/users/me', person.accessToken);
       const deleted = call.send({ password: person.person.password }).then((reply) => reply);
-      while (gate.held() < 2) await new Promise((resolve) => setTimeout(resolve, 10));
-      gate.release();
       expect([(await deleted).status, (await deleted).body.trading_accounts_unlinked]).toEqual([200, 1]);
+      gate.release();
       expect([(await login).status, (await login).body.code]).toEqual([401, 'not_authenticated']);
+      await settled(service);
       expect(livingAt(kite, account.app)).toEqual([]);
       expect(await rowOf(service, id)).toMatchObject(GONE);
     });
@@ -257,7 +298,7 @@ describe('DELETE /v1/trading-accounts/{id}', () => {
     it('is undone with its transaction', async () => {
       const before = await rowsOf(service, person.userId);
       const failing = service.db.transaction(async (tx) => {
-        await unlink().ofUser(tx, systemCaller(newId()), person.userId);
+        await unlink().ofUser(tx, caller, person.userId);
         throw new Error('later');
       });
       await expect(failing).rejects.toThrow('later');

@@ -1,4 +1,5 @@
 import type { OpenAPIObject } from '@nestjs/swagger';
+import { newId } from '../../src/common/ids';
 import { startService, TestService } from '../support/app';
 import { newAdministrator } from '../support/people';
 import { expectProblem } from '../support/problem';
@@ -8,25 +9,43 @@ interface Documented {
   responses: Record<string, unknown>;
 }
 
+interface Operation {
+  method: 'post' | 'delete';
+  url: string;
+}
+
 describe('Operations that read no body', () => {
   let service: TestService;
-  let paths: string[];
+  let operations: Operation[];
   beforeAll(async () => {
     service = await startService();
     const { body } = await service.client().get('/openapi.json').expect(200);
-    paths = Object.entries((body as OpenAPIObject).paths)
-      .map(([path, methods]) => [path, (methods as { post?: Documented }).post] as const)
-      .filter(([, post]) => post && !post.requestBody && '422' in post.responses)
-      .map(([path]) => path);
+    operations = Object.entries((body as OpenAPIObject).paths).flatMap(([path, methods]) =>
+      Object.entries(methods as Record<string, Documented>)
+        .filter(([method, { requestBody }]) => method !== 'get' && !requestBody)
+        .map(([method]) => ({
+          method: method as Operation['method'],
+          url: path.replace(/\{\w+\}/g, newId()),
+        })),
+    );
   });
   afterAll(() => service.stop());
 
-  it('refuse one that is no object, as every other does', async () => {
-    const { accessToken, userId } = await newAdministrator(service);
-    expect(paths).toContain('/v1/mfa/totp/setup');
-    for (const path of paths) {
-      const url = path.replace('{user_id}', userId);
-      await expectProblem(service.client().post(url, [], accessToken), 422, 'validation_failed');
+  it('refuse one that is broken, no object, too large or no JSON, as every other does', async () => {
+    const { accessToken } = await newAdministrator(service);
+    expect(operations.map(({ url }) => url)).toContain('/v1/mfa/totp/setup');
+    expect(operations.filter(({ method }) => method === 'delete').length).toBeGreaterThanOrEqual(7);
+    for (const { method, url } of operations) {
+      const send = (body: string, type = 'application/json') => {
+        const client = service.client();
+        const test =
+          method === 'delete' ? client.delete(url, accessToken) : client.post(url, undefined, accessToken);
+        return test.set('Content-Type', type).send(body);
+      };
+      await expectProblem(send('{'), 400, 'malformed_request');
+      await expectProblem(send('[]'), 422, 'validation_failed');
+      await expectProblem(send(`{"a":"${'x'.repeat(70_000)}"}`), 413, 'payload_too_large');
+      await expectProblem(send('a=1', 'application/x-www-form-urlencoded'), 415, 'unsupported_media_type');
     }
   });
 

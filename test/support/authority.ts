@@ -77,17 +77,18 @@ export async function waitingForLocks(service: TestService, number: number): Pro
   }, 'a transaction to wait');
 }
 
-/** Has a call wait for an account's row, and something else happen before it gets there. */
+/** Has a call wait for a row, of a user unless told otherwise, and something else happen before it gets there. */
 export async function heldUp(
   service: TestService,
-  userId: string,
+  id: string,
   call: () => Test,
   meanwhile: () => Promise<unknown>,
+  table: 'users' | 'trading_accounts' = 'users',
 ): Promise<Response> {
   const runner = service.db.createQueryRunner();
   try {
     await runner.startTransaction();
-    await runner.query(`SELECT FROM users WHERE id = $1 FOR NO KEY UPDATE`, [userId]);
+    await runner.query(`SELECT FROM ${table} WHERE id = $1 FOR NO KEY UPDATE`, [id]);
     const reply = call().then((it) => it);
     await waitingForLocks(service, 1);
     await meanwhile();

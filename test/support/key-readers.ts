@@ -2,12 +2,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { KMS, Kms } from '../../src/infra/kms/kms';
 import { LocalKms } from '../../src/infra/kms/local-kms';
 import { TestService } from './app';
-import { Authenticator, beginSignIn, newGuarded } from './authenticator';
+import { beginSignIn, newGuarded } from './authenticator';
+import { HandOffReads, startHandOffs } from './hand-off-readers';
 import { newSignedIn, signIn, SignedIn } from './people';
 import { wrappedOf, WrappedSecretRow } from './wrapped-rows';
 
 export interface KeyReaders {
-  readonly reads: { unwraps: number; signIns: number; refreshes: number; secondFactors: number };
+  readonly reads: Record<'unwraps' | 'signIns' | 'refreshes' | 'secondFactors', number> & HandOffReads;
   /** Of everything that did not work, or gave another secret. */
   readonly failures: string[];
   stop(): Promise<void>;
@@ -15,28 +16,32 @@ export interface KeyReaders {
 
 /**
  * 20 who need what is under the master key, again and again: two other instances' KMS and the service's own unwrap these
- * rows, and over HTTP people sign in, with a second factor too, and refresh.
+ * rows, and over HTTP people sign in, with a second factor too, and refresh, and services get credentials of accounts.
  */
 export async function startReaders(
   service: TestService,
   keyFile: string,
   rows: WrappedSecretRow[],
 ): Promise<KeyReaders> {
-  const guarded: { member: SignedIn; phone: Authenticator }[] = [];
-  for (let i = 0; i < 12; i++) guarded.push(await newGuarded(service));
-  const members = [await newSignedIn(service), await newSignedIn(service), await newSignedIn(service)];
+  const [guarded, members, handOffs] = await Promise.all([
+    Promise.all(Array.from({ length: 5 }, () => newGuarded(service))),
+    Promise.all(Array.from({ length: 3 }, () => newSignedIn(service))),
+    startHandOffs(service, keyFile),
+  ]);
   const instances = [
     await LocalKms.fromFile(keyFile),
     await LocalKms.fromFile(keyFile),
     service.app.get<Kms>(KMS),
   ];
-  const reads = { unwraps: 0, signIns: 0, refreshes: 0, secondFactors: 0 };
+  const reads = Object.assign(handOffs.reads, { unwraps: 0, signIns: 0, refreshes: 0, secondFactors: 0 });
   const failures: string[] = [];
   let stopped = false;
 
+  const tried = (work: () => Promise<unknown>): Promise<unknown> =>
+    work().catch((error: Error) => failures.push(error.message));
   const again = async (pause: number, work: () => Promise<unknown>): Promise<void> => {
     while (!stopped) {
-      await work().catch((error: Error) => failures.push(error.message));
+      await tried(work);
       await sleep(pause);
     }
   };
@@ -71,13 +76,14 @@ export async function startReaders(
   };
 
   const running = [
-    ...Array.from({ length: 12 }, (_, i) => again(10, () => unwrapSome(instances[i % 3]!))),
+    ...Array.from({ length: 8 }, (_, i) => again(10, () => unwrapSome(instances[i % 3]!))),
+    ...handOffs.readers.map((read) => again(150, read)),
     ...members.map((member) => {
       const session = { ...member };
       return again(50, () => refresh(session));
     }),
     ...members.map((member) => again(100, () => signInOnce(member))),
-    ...Array.from({ length: 2 }, () => again(300, proveSecondFactor)),
+    ...Array.from({ length: 2 }, () => again(700, proveSecondFactor)),
   ];
   expect(running).toHaveLength(20);
   return {
@@ -86,6 +92,9 @@ export async function startReaders(
     stop: async () => {
       stopped = true;
       await Promise.all(running);
+      // However slow the machine is, each has read what is there in the end.
+      for (const read of handOffs.readers) await tried(read);
+      await handOffs.stop();
     },
   };
 }

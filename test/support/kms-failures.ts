@@ -2,7 +2,7 @@ import { inspect } from 'node:util';
 import { AppError } from '../../src/common/app-error';
 
 /** A machine with other things to do may be so much later. */
-const SLACK_MS = 700;
+const SLACK_MS = 5_000;
 
 /**
  * Expects `unavailable` within the deadline, for this reason, and nowhere in the whole error one of the secrets.

@@ -73,13 +73,11 @@ export class ResponseCheck {
   }
 }
 
-/** The schemas, refusing members they do not name. Problems may carry more (RFC 9457 section 3.2). */
+/** The schemas, refusing members they do not name. */
 function closed({ components }: OpenAPIObject): object {
   const schemas = Object.entries(components?.schemas ?? {}).map(([name, schema]) => [
     name,
-    'type' in schema && schema.type === 'object' && name !== 'Problem'
-      ? { ...schema, additionalProperties: false }
-      : schema,
+    'type' in schema && schema.type === 'object' ? { ...schema, additionalProperties: false } : schema,
   ]);
   return JSON.parse(JSON.stringify({ schemas: Object.fromEntries(schemas) })) as object;
 }

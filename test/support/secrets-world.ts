@@ -5,6 +5,7 @@ import { KiteSandbox, startKiteSandbox } from '../../src/embedded/kite-sandbox/k
 import { Canaries } from './canaries';
 import { createTestDatabase, TestDatabase } from './database';
 import { dumpDatabase, dumpRedis } from './dump-stores';
+import { addKeys } from './key-canaries';
 import { ServicePlace, ServiceProgram } from './service-process';
 
 interface Call {
@@ -115,11 +116,16 @@ export class SecretsWorld {
     ].sort();
   }
 
+  /** The master key and all that is under it now must not be found either. @returns how many there are. */
+  keepKeys(): ReturnType<typeof addKeys> {
+    return addKeys(this.canaries, this.db, this.place.keyPath);
+  }
+
   /** How much there was to look at, so that an empty dump is noticed. */
-  async extent(): Promise<{ log: number; tables: number; keys: number; replies: number }> {
+  async extent(): Promise<{ log: number; tables: Map<string, string>; keys: number; replies: number }> {
     return {
       log: this.program.output.length,
-      tables: (await dumpDatabase(this.db)).size,
+      tables: await dumpDatabase(this.db),
       keys: (await dumpRedis(this.redis)).size,
       replies: this.replies.length,
     };

@@ -45,7 +45,7 @@ export async function storeAccount(
     ...wish.credentials,
   };
   const vault = service.app.get(CredentialsVault);
-  const key = await vault.newKey(newId());
+  const key = await vault.newKey(newId(), userId);
   const sealed = await vault.seal(key, credentials);
   const brokerUserId = isPending ? null : (wish.brokerUserId ?? `XY${String(++kiteUsers).padStart(4, '0')}`);
   const sets = service.app.get(CredentialSets);

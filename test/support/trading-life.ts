@@ -1,6 +1,7 @@
 import type { Response, Test } from 'supertest';
 import { newId } from '../../src/common/ids';
 import { KiteSandbox } from '../../src/embedded/kite-sandbox/kite-sandbox';
+import { AfterReply } from '../../src/trading-accounts/logins/after-reply.service';
 import { CredentialSets, CredentialState } from '../../src/trading-accounts/vault/credential-sets';
 import { Credentials, CredentialsVault } from '../../src/trading-accounts/vault/credentials-vault.service';
 import { TestService } from './app';
@@ -118,6 +119,11 @@ export const livingAt = (kite: KiteSandbox, ...apps: App[]): string[] =>
     .sessions()
     .filter(({ apiKey, alive }) => alive && (apps.length === 0 || apps.some((app) => app.apiKey === apiKey)))
     .map(({ apiKey, userId }) => `${apiKey}/${userId}`);
+
+/** Waits for what is tidied up at Kite after replies. */
+export const settled = async (...services: TestService[]): Promise<void> => {
+  for (const { app } of services) await app.get(AfterReply, { strict: false }).idle();
+};
 
 /** Calls of Kite made by `work`. */
 export async function callsDuring(kite: KiteSandbox, work: () => Promise<unknown>): Promise<string[]> {

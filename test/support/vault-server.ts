@@ -2,7 +2,7 @@ import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import { FaultyServer, Reply, startFaultyServer } from './faulty-server';
 
-export type VaultFault = 'sealed' | 'throttled' | 'internal' | 'behind' | 'no_auth_500';
+export type VaultFault = 'sealed' | 'throttled' | 'internal' | 'behind' | 'lagging' | 'no_auth_500';
 
 /** Vault's transit engine and token store as its API has them, as far as a key for AEAD needs them. */
 export interface VaultServer extends FaultyServer<VaultFault> {
@@ -49,6 +49,8 @@ const FAULTS: Record<VaultFault, Reply> = {
   },
   internal: errors(500, 'internal error'),
   behind: errors(412, 'required index state not present'),
+  // A stand-by that answers reads itself, and has not heard of a rotation.
+  lagging: errors(400, 'invalid ciphertext: version is too new'),
   no_auth_500: errors(500, '1 error occurred:\n\t* cipher: message authentication failed\n\n'),
 };
 

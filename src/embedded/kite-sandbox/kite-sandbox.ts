@@ -15,6 +15,7 @@ import { LOGIN_PATH, SandboxSite } from './sandbox-site';
 
 const LOOPBACK = '127.0.0.1';
 const LONGEST_BODY = 65_536;
+const MOST_CALLS = 10_000;
 
 export interface KiteSandboxOptions {
   /** Default: a free one. */
@@ -42,7 +43,7 @@ export interface KiteSandbox {
   /** As 06:00 in India does: every session is over. */
   expireSessions(): void;
   sessions(): { apiKey: string; userId: string; accessToken: string; alive: boolean }[];
-  /** Calls of the API so far; status 0 for those without an answer. */
+  /** The latest calls of the API, ten thousand at most; status 0 for those without an answer. */
   calls: { method: string; path: string; status: number }[];
   /** Moves its clock, by milliseconds. */
   advance(milliseconds: number): void;
@@ -79,6 +80,7 @@ export async function startKiteSandbox(options: KiteSandboxOptions = {}): Promis
     const page = api.has(request.url.pathname) ? undefined : site.answer(request);
     if (page) return send(reply, page.status, page.headers, page.body);
     const call = { method: request.method, path: request.url.pathname, status: 0 };
+    if (calls.length >= MOST_CALLS) calls.splice(0, MOST_CALLS / 2);
     calls.push(call);
     reply.once('finish', () => (call.status = reply.statusCode));
     await gate.pass();

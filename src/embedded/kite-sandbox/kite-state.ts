@@ -3,6 +3,8 @@ import { tokenError } from './kite-error';
 import { loginDay } from './login-day';
 
 const REQUEST_TOKEN_LIFE_MS = 5 * 60_000;
+/** So many sessions, and those that are over are forgotten. */
+const MOST_SESSIONS = 1_000;
 const ALPHABET = 'abcdefghijklmnopqrstuvwxyz0123456789';
 
 export interface SandboxApp {
@@ -37,7 +39,7 @@ export class KiteState {
   private readonly requestTokens = new Map<string, RequestToken>();
   private apps: SandboxApp[];
   private begun: SandboxSession[];
-  private readonly over = new Set<string>();
+  private readonly over = new Set<SandboxSession>();
 
   /** @param onChange hears of what there is to keep. */
   constructor(
@@ -68,19 +70,24 @@ export class KiteState {
   /** What a login gives: good once, for one app, for minutes. */
   newRequestToken(apiKey: string, userId: string): string {
     const token = randomText(32);
+    for (const [old, { expires }] of this.requestTokens)
+      if (expires <= this.now()) this.requestTokens.delete(old);
     this.requestTokens.set(token, { apiKey, userId, expires: this.now() + REQUEST_TOKEN_LIFE_MS });
     return token;
   }
 
-  /** Uses a request token up. The session of this user with this app before is over. @throws TokenException */
+  /**
+   * Uses a request token up. The session of this user with this app before is over; those of other users with the same
+   * app live on, as with Kite's apps for many users. @throws TokenException
+   */
   begin(apiKey: string, requestToken: string): SandboxSession {
     const login = this.requestTokens.get(requestToken);
     if (login?.apiKey !== apiKey || login.expires <= this.now())
       throw tokenError('Token is invalid or has expired.');
     this.requestTokens.delete(requestToken);
     const { userId } = login;
-    for (const old of this.begun)
-      if (old.apiKey === apiKey && old.userId === userId) this.over.add(old.accessToken);
+    for (const old of this.begun) if (old.apiKey === apiKey && old.userId === userId) this.over.add(old);
+    if (this.begun.length >= MOST_SESSIONS) this.forgetOver();
     const session = { apiKey, userId, accessToken: randomText(32), begun: this.now() };
     this.begun.push(session);
     this.keep();
@@ -97,12 +104,12 @@ export class KiteState {
 
   /** @throws TokenException */
   end(apiKey: string, accessToken: string): void {
-    this.over.add(this.require(apiKey, accessToken).accessToken);
+    this.over.add(this.require(apiKey, accessToken));
     this.keep();
   }
 
   endAll(): void {
-    for (const { accessToken } of this.begun) this.over.add(accessToken);
+    for (const session of this.begun) this.over.add(session);
     this.keep();
   }
 
@@ -110,8 +117,13 @@ export class KiteState {
     return this.begun.map((session) => ({ ...session, alive: this.isAlive(session) }));
   }
 
-  private isAlive({ accessToken, begun }: SandboxSession): boolean {
-    return !this.over.has(accessToken) && loginDay(begun) === loginDay(this.now());
+  private isAlive(session: SandboxSession): boolean {
+    return !this.over.has(session) && loginDay(session.begun) === loginDay(this.now());
+  }
+
+  private forgetOver(): void {
+    this.begun = this.begun.filter((session) => this.isAlive(session));
+    this.over.clear();
   }
 
   private keep(): void {

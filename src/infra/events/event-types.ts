@@ -68,7 +68,7 @@ export interface EventData {
   'api_key.revoked': { api_key_id: string };
   'trading_account.linked': { broker: string; broker_user_id: string };
   'trading_account.unlinked': { broker: string; reason: 'unlinked' | 'account_deleted' };
-  'trading_account.credentials_updated': { credentials: 'rotated' | 'session' };
+  'trading_account.credentials_updated': { credentials: 'staged' | 'rotated' | 'session' };
   'trading_account.updated': { fields: ('nickname' | 'preferences')[] };
   'trading_account.verified': { broker_user_id: string };
   /** `expired`: its time was over; `refused`: the broker said so; `replaced`: another login took its place. */
@@ -90,6 +90,8 @@ export interface EventData {
   };
   /** New secrets are wrapped under this version of the master key; older ones are re-wrapped in the background. */
   'master_key.rotated': { provider: string; version: string };
+  /** What is stored under the master key is not what was stored: somebody changed the database, or its backup. */
+  'secret.integrity_failed': { kind: 'signing_key' | 'totp' | 'data_key' };
   'signing_key.revoked': { kid: string; use: string };
   'signing_key.rotated': { kid: string; use: string; activates_at: string };
 }
@@ -124,6 +126,7 @@ export const eventPriorities: Partial<Record<EventType, EventPriority>> = {
   'trading_account.member_added': 'high',
   'trading_account.member_removed': 'high',
   'master_key.rotated': 'high',
+  'secret.integrity_failed': 'critical',
   'signing_key.revoked': 'critical',
   'signing_key.rotated': 'high',
 };

@@ -32,12 +32,14 @@ interface OperationOptions {
   /** What it answers: one class, or several for alternatives. None: no body. */
   reply?: Type | Type[];
   replyDescription?: string;
+  /** Headers of the reply, each with what it says. */
+  replyHeaders?: Record<string, string>;
   /** Everybody may call it. Default: a signed-in caller. */
   public?: boolean;
   /** Callers must hold it, with a session or an API key. */
   permission?: string;
-  /** Services may call it with an API key. Default: where a permission is asked for. */
-  apiKeys?: boolean;
+  /** Services may call it with an API key, or they `only`. Default: where a permission is asked for. */
+  apiKeys?: boolean | 'only';
   errors?: ErrorDefinition[];
 }
 
@@ -52,7 +54,8 @@ export function Operation(options: OperationOptions): MethodDecorator & ClassDec
     ApiResponse(success(status, options)),
     ...byStatus(errors).map(([code, some]) => ApiResponse(failure(code, some))),
     ApiExtraModels(Problem, ...[options.reply ?? []].flat()),
-    ...(options.public ? [Public()] : [ApiBearerAuth()]),
+    ...(options.public ? [Public()] : []),
+    ...(options.public || apiKeys === 'only' ? [] : [ApiBearerAuth()]),
     ...(apiKeys ? [AcceptApiKeys(), ApiSecurity('api_key')] : []),
     ...(options.permission === undefined ? [] : [RequirePermission(options.permission)]),
   );
@@ -74,12 +77,23 @@ function description({ description: text, permission }: OperationOptions): strin
   return [`Needs the permission \`${permission}\`.`, text].filter(Boolean).join(' ');
 }
 
-function success(status: number, { reply, replyDescription }: OperationOptions): ApiResponseOptions {
-  const description = replyDescription ?? STATUS_CODES[status] ?? '';
-  if (!reply) return { status, description };
-  if (!Array.isArray(reply)) return { status, description, type: reply };
-  return { status, description, schema: { oneOf: refs(...reply) } };
+function success(
+  status: number,
+  { reply, replyDescription, replyHeaders }: OperationOptions,
+): ApiResponseOptions {
+  const common = {
+    status,
+    description: replyDescription ?? STATUS_CODES[status] ?? '',
+    ...(replyHeaders && {
+      headers: Object.fromEntries(Object.entries(replyHeaders).map(([name, says]) => [name, header(says)])),
+    }),
+  };
+  if (!reply) return common;
+  if (!Array.isArray(reply)) return { ...common, type: reply };
+  return { ...common, schema: { oneOf: refs(...reply) } };
 }
+
+const header = (description: string) => ({ description, schema: { type: 'string' as const } });
 
 function byStatus(errors: ErrorDefinition[]): [number, ErrorDefinition[]][] {
   const grouped = new Map<number, ErrorDefinition[]>();
@@ -91,7 +105,6 @@ function byStatus(errors: ErrorDefinition[]): [number, ErrorDefinition[]][] {
 }
 
 function failure(status: number, errors: ErrorDefinition[]): ApiResponseOptions {
-  const header = (description: string) => ({ description, schema: { type: 'string' as const } });
   return {
     status,
     description: errors.map((error) => `\`${error.code}\`: ${error.message}`).join('\n\n'),
@@ -122,5 +135,6 @@ function problemExample(status: number, error: ErrorDefinition): Problem {
     code: error.code,
     request_id: '0192f0a4-5c1e-7cc2-b4d5-7f3d7f1e9f10',
     ...(error.kind === 'invalid' && { errors: [{ field: 'field', message: 'what is wrong with it' }] }),
+    ...error.extra,
   };
 }

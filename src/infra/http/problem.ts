@@ -50,4 +50,23 @@ export class Problem {
     description: 'The broken rules, where the body was at fault.',
   })
   errors?: ProblemField[];
+
+  @ApiPropertyOptional({ format: 'uuid', description: 'With `trading_account_exists`: which one.' })
+  trading_account_id?: string;
+
+  @ApiPropertyOptional({ format: 'uuid', description: 'With `already_member`: what to remove first.' })
+  membership_id?: string;
+
+  @ApiPropertyOptional({
+    format: 'uuid',
+    description: 'With `permission_already_granted`: what to revoke first.',
+  })
+  permission_id?: string;
+
+  @ApiPropertyOptional({
+    isArray: true,
+    enum: ['totp', 'backup_code', 'password', 'sign_in'],
+    description: 'With `verification_required`: each of these is a proof.',
+  })
+  methods?: string[];
 }

@@ -18,6 +18,7 @@ interface SdkError extends Error {
  * @returns IntegrityError or RemoteFailure
  */
 export function awsFailure(thrown: unknown): Error {
+  if (thrown instanceof RemoteFailure) return thrown;
   const error: SdkError = isNativeError(thrown) ? thrown : new Error('no error was thrown');
   const { httpStatusCode: status, requestId, clockSkewCorrected } = error.$metadata ?? {};
   if (!status) {

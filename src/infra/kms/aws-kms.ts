@@ -12,7 +12,10 @@ import { callRemote, RemoteFailure, unavailableBecause } from './remote-call';
 import { packWrapped, unpackWrapped } from './wrapped-secret';
 
 type Sdk = typeof import('@aws-sdk/client-kms');
-type Settings = Pick<Config, 'KMS_MASTER_KEY_ID' | 'KMS_TIMEOUT_MS' | 'AWS_REGION' | 'AWS_ENDPOINT_URL_KMS'>;
+type Settings = Pick<
+  Config,
+  'ENVIRONMENT' | 'KMS_MASTER_KEY_ID' | 'KMS_TIMEOUT_MS' | 'AWS_REGION' | 'AWS_ENDPOINT_URL_KMS'
+>;
 
 /** Keys in a custom key store have one key material for good, and no name for it. */
 const ONLY_VERSION = '1';
@@ -53,6 +56,7 @@ export class AwsKms implements Kms, OnApplicationShutdown {
         throwOnRequestTimeout: true,
       },
     });
+    if (settings.ENVIRONMENT !== 'development') requireTls(client);
     return new AwsKms(sdk, client, settings, clock, patience);
   }
 
@@ -148,6 +152,18 @@ export class AwsKms implements Kms, OnApplicationShutdown {
       }),
     );
   }
+}
+
+/** The SDK takes an address from places of its own too: AWS_ENDPOINT_URL, and the shared configuration file. */
+function requireTls(client: KMSClient): void {
+  client.middlewareStack.add(
+    (next) => (args) => {
+      const { protocol } = args.request as { protocol?: unknown };
+      if (protocol === 'https:') return next(args);
+      throw new RemoteFailure('AWS KMS: its address is not https, see AWS_ENDPOINT_URL', { passing: false });
+    },
+    { step: 'build', name: 'requireTls' },
+  );
 }
 
 /** Shown in CloudTrail, and fit for conditions of a key policy. Never empty, which AWS may refuse. */

@@ -32,9 +32,13 @@ export function open(dataKey: Uint8Array, sealed: Uint8Array, place: string): Bu
   const decipher = createDecipheriv('aes-256-gcm', dataKey, nonce, { authTagLength: TAG_BYTES })
     .setAAD(Buffer.from(place))
     .setAuthTag(blob.subarray(-TAG_BYTES));
+  const plain = decipher.update(blob.subarray(1 + NONCE_BYTES, -TAG_BYTES));
   try {
-    return Buffer.concat([decipher.update(blob.subarray(1 + NONCE_BYTES, -TAG_BYTES)), decipher.final()]);
+    return Buffer.concat([plain, decipher.final()]);
   } catch (cause) {
     throw new IntegrityError('the sealed text', cause);
+  } finally {
+    // The caller's copy is another one.
+    plain.fill(0);
   }
 }

@@ -7,9 +7,9 @@ export const kmsOperations = counterOf(
   { operation: ['wrap', 'unwrap'], result: ['success', 'refused', 'failed'] },
 );
 
-/** `overtaken`: somebody has replaced or removed it meanwhile. */
+/** `overtaken`: somebody has replaced or removed it meanwhile. `no_key`: the key of its version is not here. */
 export const rewrappedSecrets = counterOf(
   'user_service_rewrapped_secrets_total',
   'Secrets that were re-wrapped under the present version of the master key, by result',
-  { result: ['success', 'overtaken', 'damaged'] },
+  { result: ['success', 'overtaken', 'damaged', 'no_key'] },
 );

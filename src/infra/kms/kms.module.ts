@@ -4,6 +4,7 @@ import { CONFIG, Config } from '../../config/config';
 import { AwsKms } from './aws-kms';
 import { CountedKms } from './counted-kms';
 import { KMS, Kms } from './kms';
+import { KmsEvents } from './kms-events';
 import { LocalKms } from './local-kms';
 import { RewrapSchedule } from './rewrap-schedule';
 import { Rewrap } from './rewrap.service';
@@ -22,11 +23,12 @@ import { WrappedRows } from './wrapped-rows';
     { provide: KMS, inject: [CONFIG, Clock], useFactory: openCounted },
     WrappedColumns,
     WrappedRows,
+    KmsEvents,
     Rewrap,
     RewrapSchedule,
     RotateMasterKey,
   ],
-  exports: [KMS, WrappedColumns],
+  exports: [KMS, KmsEvents, WrappedColumns],
 })
 export class KmsModule {}
 

@@ -15,7 +15,7 @@ export interface Kms {
   /**
    * Gives a secret back, in memory that is the caller's to zero.
    * @throws IntegrityError when the blob was changed, truncated, or wrapped under another key or context.
-   * @throws unavailable when the provider cannot answer in time.
+   * @throws unavailable when the provider cannot answer in time, or has no key of that version (`MissingVersion`).
    */
   unwrap(wrapped: Uint8Array, context: string): Promise<Buffer>;
   /** The version that wraps now. @throws unavailable */

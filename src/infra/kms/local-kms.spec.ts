@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { seal } from './envelope';
 import { IntegrityError } from './integrity-error';
 import { LocalKms } from './local-kms';
+import { isMissingVersion } from './missing-version';
 import { packWrapped, unpackWrapped } from './wrapped-secret';
 
 const SECRET = Buffer.from('a private key');
@@ -81,16 +82,38 @@ describe('LocalKms', () => {
     await expect(LocalKms.fromFile(join(folder, 'none'))).rejects.toThrow('ENOENT');
   });
 
-  it('refuses a version that the file does not name', async () => {
+  const labelled = (version: string): Buffer =>
+    Buffer.concat([Buffer.from([2, version.length]), Buffer.from(version), randomBytes(40)]);
+
+  it('refuses what is no name of a version', async () => {
     const kms = await withKey(ONE);
-    for (const version of ['2', '01', '1 ', '0', '-1', '1e0', '999999999', 'constructor']) {
-      const wrapped = Buffer.concat([
-        Buffer.from([2, version.length]),
-        Buffer.from(version),
-        randomBytes(40),
-      ]);
-      await expect(kms.unwrap(wrapped, 'x')).rejects.toThrow(IntegrityError);
+    for (const version of ['01', '1 ', '0', '-1', '1e0', 'constructor', '9999999999'])
+      await expect(kms.unwrap(labelled(version), 'x')).rejects.toThrow(IntegrityError);
+  });
+
+  it('says unavailable, not damaged, of a version that the file does not name, and logs it now and then', async () => {
+    const error = jest.spyOn(Logger.prototype, 'error').mockReturnValue();
+    const now = jest.spyOn(performance, 'now');
+    const kms = await withKey(ONE);
+    for (const [minutes, version] of [
+      [0, '2'],
+      [0.9, '999999999'],
+      [1.1, '3'],
+    ] as const) {
+      now.mockReturnValue(minutes * 60_000);
+      const problem = await kms.unwrap(labelled(version), 'x').catch((thrown: unknown) => thrown);
+      expect(problem).toMatchObject({ code: 'unavailable', retryAfter: 2 });
+      expect(isMissingVersion(problem)).toBe(true);
+      expect(((problem as Error).cause as Error).message).toBe(
+        `the key file has no version ${version} of the master key`,
+      );
     }
+    const logged = error.mock.calls.map(([line]) => String(line));
+    jest.restoreAllMocks();
+    expect(logged).toEqual([
+      expect.stringMatching(/no version 2 of the master key: what is under it cannot be read here$/),
+      expect.stringMatching(/no version 3 /),
+    ]);
   });
 
   it('looks again for a version that it does not know, for each who asks after the change', async () => {

@@ -4,17 +4,21 @@ import { open, seal } from './envelope';
 import { IntegrityError } from './integrity-error';
 import { Kms, requireWrappable } from './kms';
 import { MasterKeyFile } from './master-key-file';
+import { MissingVersion } from './missing-version';
+import { unavailableBecause } from './remote-call';
 import { packWrapped, unpackWrapped } from './wrapped-secret';
 
 /** First byte of what was wrapped before there were versions: all of it was sealed, by what is version 1 now. */
 const UNVERSIONED = 1;
 const NUMBER = /^[1-9]\d{0,8}$/;
+const TOLD_EVERY_MS = 60_000;
 
 /** A master key in a file. Rotations by other processes are followed. */
 export class LocalKms implements Kms {
   readonly provider = 'local';
   private readonly logger = new Logger(LocalKms.name);
   private problem = '';
+  private missingTold = -Infinity;
 
   private constructor(private readonly file: MasterKeyFile) {}
 
@@ -73,9 +77,17 @@ export class LocalKms implements Kms {
   }
 
   private keyOf(version: string): Buffer {
-    const key = this.file.key(Number(version));
-    if (!key) throw new IntegrityError('the wrapped secret');
-    return key;
+    return this.file.key(Number(version)) ?? this.missing(version);
+  }
+
+  /** A key that has not been carried here yet, or was lost: whether the secret is whole cannot be told. */
+  private missing(version: string): never {
+    const problem = `the key file has no version ${version} of the master key`;
+    if (performance.now() - this.missingTold >= TOLD_EVERY_MS) {
+      this.missingTold = performance.now();
+      this.logger.error(`${problem}: what is under it cannot be read here`);
+    }
+    throw unavailableBecause(new MissingVersion(problem));
   }
 }
 

@@ -2,16 +2,21 @@ import {
   chmodSync,
   chownSync,
   lstatSync,
+  readdirSync,
   mkdtempSync,
   readFileSync,
   rmSync,
   statSync,
   symlinkSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs';
+import promises from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { LocalKms } from './local-kms';
+import { DRAFT_PATIENCE, MasterKeyDraft } from './master-key-draft';
+import { MasterKeyFile } from './master-key-file';
 
 const SECRET = Buffer.from('a private key');
 const ONE = '5a'.repeat(32);
@@ -25,6 +30,10 @@ function keyFile(content: string): string {
   writeFileSync(path, content, { mode: 0o600 });
   return path;
 }
+
+/** What a rotation has left beside the file. */
+const besides = (path: string): string[] =>
+  readdirSync(folder).filter((name) => name.startsWith(`${basename(path)}.new`));
 
 describe('a rotation of LocalKms', () => {
   const linesOf = (path: string): string[] => readFileSync(path, 'utf8').trimEnd().split('\n');
@@ -89,17 +98,70 @@ describe('a rotation of LocalKms', () => {
     for (const kms of [one, other]) expect(await kms.currentVersion()).toBe('11');
   });
 
-  it('says what to do where another one was killed, and touches nothing', async () => {
-    const path = keyFile(ONE);
+  const killed = (path: string, secondsAgo: number): void => {
     writeFileSync(`${path}.new`, 'a part');
-    const kms = await LocalKms.fromFile(path);
-    await expect(kms.rotate()).rejects.toThrow(
-      `${path}.new is there: another rotation is under way, or was killed`,
+    const then = Date.now() / 1000 - secondsAgo;
+    utimesSync(`${path}.new`, then, then);
+  };
+
+  it('waits for another one, then says what to do, and touches nothing', async () => {
+    const path = keyFile(ONE);
+    killed(path, 0);
+    const file = await MasterKeyFile.open(path, { waitMs: 100, abandonedMs: 60_000 });
+    await expect(file.rotate()).rejects.toThrow(
+      `${path}.new is there: another rotation is under way. If none runs, delete it`,
     );
     expect(readFileSync(path, 'utf8')).toBe(ONE);
-    rmSync(`${path}.new`);
+    expect(readFileSync(`${path}.new`, 'utf8')).toBe('a part');
+  });
+
+  it('goes on where another one was killed', async () => {
+    const path = keyFile(ONE);
+    killed(path, 11);
+    expect(await (await LocalKms.fromFile(path)).rotate()).toBe('2');
+    expect(linesOf(path)).toEqual([ONE, expect.stringMatching(/^2:[0-9a-f]{64}$/)]);
+    expect(besides(path)).toEqual([]);
+  });
+
+  it('makes as many versions as there are rotations at once after one that was killed', async () => {
+    for (let round = 0; round < 10; round++) {
+      const path = keyFile(ONE);
+      killed(path, 11);
+      const processes = await Promise.all(Array.from({ length: 8 }, () => LocalKms.fromFile(path)));
+      const versions = await Promise.all(processes.map((kms) => kms.rotate()));
+      expect(versions.map(Number).sort((a, b) => a - b)).toEqual([2, 3, 4, 5, 6, 7, 8, 9]);
+      expect(linesOf(path)).toHaveLength(9);
+      expect(besides(path)).toEqual([]);
+    }
+  });
+
+  it('fails, and leaves alone what is there, where it took so long that another has taken over', async () => {
+    const path = keyFile(ONE);
+    const slow = await MasterKeyDraft.take(path, DRAFT_PATIENCE);
+    const then = Date.now() / 1000 - 11;
+    utimesSync(`${path}.new`, then, then);
+    const other = await MasterKeyDraft.take(path, DRAFT_PATIENCE);
+    await expect(slow.replace('theirs', { ...statSync(path), mode: 0o600 })).rejects.toThrow('rotate again');
+    await slow.end();
+    await other.replace('ours', { ...statSync(path), mode: 0o600 });
+    await other.end();
+    expect(readFileSync(path, 'utf8')).toBe('ours');
+    expect(besides(path)).toEqual([]);
+  });
+
+  it('is done even where the folder cannot be written to disk at once', async () => {
+    const path = keyFile(ONE);
+    const kms = await LocalKms.fromFile(path);
+    const open = promises.open;
+    const spy = jest.spyOn(promises, 'open').mockImplementation(async (name, ...more) => {
+      if (name === folder) throw Object.assign(new Error('EIO'), { code: 'EIO' });
+      return open(name, ...more);
+    });
     expect(await kms.rotate()).toBe('2');
-  }, 15_000);
+    expect(spy.mock.calls.map(([name]) => name)).toContain(folder);
+    spy.mockRestore();
+    expect(linesOf(path)).toHaveLength(2);
+  });
 
   it('says what to do where the file cannot be replaced, and changes nothing', async () => {
     const place = mkdtempSync(join(tmpdir(), 'user-service-kms-readonly-'));

@@ -1,14 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import type { BigIntStats } from 'node:fs';
-import { FileHandle, open, realpath, rename, rm, stat } from 'node:fs/promises';
-import { dirname } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { open, realpath, stat } from 'node:fs/promises';
 import { MasterKeyLines, readMasterKeyLines, withMasterKey } from '../../config/master-key-lines';
 import { DATA_KEY_BYTES } from './envelope';
-
-/** Somebody else's rotation takes milliseconds. */
-const PATIENCE_MS = 3_000;
-const RETRY_MS = 50;
+import { DRAFT_PATIENCE, DraftPatience, FileOwner, MasterKeyDraft } from './master-key-draft';
 
 /** A file with the versions of a master key, see keys/README.md. Other processes may change it at any time. */
 export class MasterKeyFile {
@@ -17,11 +12,14 @@ export class MasterKeyFile {
   private content!: MasterKeyLines;
   private seen = '';
 
-  private constructor(private readonly path: string) {}
+  private constructor(
+    private readonly path: string,
+    private readonly patience: DraftPatience,
+  ) {}
 
   /** @throws Error when it is missing or cannot be understood. */
-  static async open(path: string): Promise<MasterKeyFile> {
-    const file = new MasterKeyFile(path);
+  static async open(path: string, patience = DRAFT_PATIENCE): Promise<MasterKeyFile> {
+    const file = new MasterKeyFile(path, patience);
     await file.refresh();
     return file;
   }
@@ -74,47 +72,22 @@ export class MasterKeyFile {
     this.seen = mark;
   }
 
-  /**
-   * Replaces the file in one step. The draft beside it is the lock too: whoever finds it there waits until it has
-   * become the file.
-   */
+  /** Replaces the file in one step; those who do so at once, one after the other. */
   private async change(
     decide: (content: MasterKeyLines) => { version: number; line: string | undefined },
   ): Promise<number> {
     const path = await realpath(this.path);
-    const draft = `${path}.new`;
-    const file = await this.openDraft(draft);
-    let replaced = false;
+    let draft: MasterKeyDraft | undefined;
     try {
+      draft = await MasterKeyDraft.take(path, this.patience);
       const { text, ...before } = await readWhole(path);
       const { version, line } = decide(understand(this.path, text));
-      if (line !== undefined) {
-        await write(file, withMasterKey(text, line), before);
-        await rename(draft, path);
-        replaced = true;
-        await syncFolder(dirname(path));
-      }
+      if (line !== undefined) await draft.replace(withMasterKey(text, line), before);
       return version;
     } catch (error) {
       throw this.explained(error);
     } finally {
-      await file.close();
-      // Once it is the file, what has its name is another's.
-      if (!replaced) await rm(draft, { force: true });
-    }
-  }
-
-  private async openDraft(draft: string): Promise<FileHandle> {
-    for (const deadline = performance.now() + PATIENCE_MS; ; await sleep(RETRY_MS)) {
-      try {
-        return await open(draft, 'wx', 0o600);
-      } catch (error) {
-        if (codeOf(error) !== 'EEXIST') throw this.explained(error);
-        if (performance.now() > deadline)
-          throw new Error(
-            `${draft} is there: another rotation is under way, or was killed. If none runs, delete it`,
-          );
-      }
+      await draft?.end();
     }
   }
 
@@ -140,13 +113,10 @@ function understand(path: string, text: string): MasterKeyLines {
   }
 }
 
-interface WholeFile {
+interface WholeFile extends FileOwner {
   text: string;
   /** Another one after every change. */
   mark: string;
-  mode: number;
-  uid: number;
-  gid: number;
 }
 
 /** All of it from one version of the file. */
@@ -165,28 +135,6 @@ async function readWhole(path: string): Promise<WholeFile> {
 
 const markOf = ({ dev, ino, size, mtimeNs, ctimeNs }: BigIntStats): string =>
   [dev, ino, size, mtimeNs, ctimeNs].join(':');
-
-/** For the same people as the file that it replaces, and safe from a loss of power. */
-async function write(
-  file: FileHandle,
-  text: string,
-  { mode, uid, gid }: Omit<WholeFile, 'text'>,
-): Promise<void> {
-  await file.writeFile(text);
-  const own = await file.stat();
-  if (own.uid !== uid || own.gid !== gid) await file.chown(uid, gid);
-  await file.chmod(mode);
-  await file.sync();
-}
-
-async function syncFolder(path: string): Promise<void> {
-  const folder = await open(path, 'r');
-  try {
-    await folder.sync();
-  } finally {
-    await folder.close();
-  }
-}
 
 function codeOf(error: unknown): string {
   return (error as NodeJS.ErrnoException).code ?? '';

@@ -26,8 +26,10 @@ export class MasterKeyVersion {
 
   /** @throws unavailable */
   async current(): Promise<string> {
-    if (this.known && this.clock.now() - this.known.since < LIFE_MS) return this.known.version;
-    return this.look();
+    if (!this.known) return this.look();
+    const age = this.clock.now() - this.known.since;
+    // A clock that was moved back makes nothing younger.
+    return age >= 0 && age < LIFE_MS ? this.known.version : this.look();
   }
 
   /** Tells under which version the provider has just wrapped: where it is another one, it is asked again. */

@@ -58,14 +58,12 @@ export class RewrapSchedule implements OnApplicationBootstrap, BeforeApplication
   }
 
   private async finish(): Promise<void> {
-    const { version, rewrapped, damaged } = await this.rewrap.run({ signal: this.stop.signal });
+    const { version, rewrapped, noKey } = await this.rewrap.run({ signal: this.stop.signal });
     for (const [table, rows] of rewrapped) {
       this.logger.log(`${rows} secrets in ${table} are under version ${version} of the master key now`);
     }
-    if (damaged.size === 0) return;
-    const named = [...damaged].slice(0, NAMED).join(', ');
-    this.logger.error(
-      `${damaged.size} wrapped secrets are not what was wrapped, or under another key: ${named}`,
-    );
+    if (noKey.size === 0) return;
+    const named = [...noKey].slice(0, NAMED).join(', ');
+    this.logger.error(`${noKey.size} wrapped secrets are under a version whose key is not here: ${named}`);
   }
 }

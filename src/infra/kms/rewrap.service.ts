@@ -2,7 +2,9 @@ import { Inject, Injectable } from '@nestjs/common';
 import { operatorMessage } from '../../common/operator-message';
 import { IntegrityError } from './integrity-error';
 import { KMS, Kms } from './kms';
+import { KmsEvents } from './kms-events';
 import { rewrappedSecrets } from './kms-metrics';
+import { isMissingVersion } from './missing-version';
 import { WrappedColumn, WrappedColumns } from './wrapped-columns';
 import { WrappedRow, WrappedRows } from './wrapped-rows';
 import { unpackWrapped } from './wrapped-secret';
@@ -28,9 +30,11 @@ export interface RewrapProgress {
 export interface RewrapResult {
   version: string;
   rewrapped: Map<string, number>;
-  /** What cannot be unwrapped, `table id`: it was changed, or is under a key that is not here. */
+  /** What is not what was wrapped, `table id`. */
   damaged: Set<string>;
-  /** Rows that are not under the version, the damaged ones among them. */
+  /** What is under a version whose key is not here, alike. */
+  noKey: Set<string>;
+  /** Rows that are not under the version, all of these among them. */
   left: number;
 }
 
@@ -40,10 +44,14 @@ export interface RewrapResult {
  */
 @Injectable()
 export class Rewrap {
+  /** Versions whose rotation is on record for certain. */
+  private readonly told = new Set<string>();
+
   constructor(
     @Inject(KMS) private readonly kms: Kms,
     private readonly columns: WrappedColumns,
     private readonly rows: WrappedRows,
+    private readonly events: KmsEvents,
   ) {}
 
   /** How many secrets are under which version, table by table. */
@@ -68,10 +76,16 @@ export class Rewrap {
     signal?: AbortSignal;
     onProgress?: (progress: RewrapProgress) => void;
   } = {}): Promise<RewrapResult> {
-    const result: RewrapResult = { version: '', rewrapped: new Map(), damaged: new Set(), left: 0 };
+    const result: RewrapResult = {
+      version: '',
+      rewrapped: new Map(),
+      damaged: new Set(),
+      noKey: new Set(),
+      left: 0,
+    };
     for (let pass = 0; pass < PASSES; pass++) {
       const waiting = await this.waiting(result);
-      const isDone = result.left <= result.damaged.size;
+      const isDone = result.left <= result.damaged.size + result.noKey.size;
       if (signal?.aborted || result.left === 0 || (pass > 0 && isDone)) return result;
       for (const column of this.columns.all()) {
         const progress = { table: column.table, done: 0, total: waiting.get(column.table) ?? 0 };
@@ -130,23 +144,29 @@ export class Rewrap {
   private async row(
     column: WrappedColumn,
     row: { id: string; wrapped: Buffer },
-    { rewrapped, damaged }: RewrapResult,
+    { rewrapped, damaged, noKey }: RewrapResult,
   ): Promise<void> {
     const fresh = await this.freshlyWrapped(row.wrapped, column.context(row.id));
-    if (fresh === null) {
+    if (fresh === 'damaged') {
       damaged.add(`${column.table} ${row.id}`);
       rewrappedSecrets.inc({ result: 'damaged' });
-      return;
+      return this.events.damaged(column.table, row.id);
     }
+    if (fresh === 'no_key') {
+      noKey.add(`${column.table} ${row.id}`);
+      return rewrappedSecrets.inc({ result: 'no_key' });
+    }
+    const { version } = unpackWrapped(fresh);
     // Of a version that was put in force elsewhere, of which this process has learned from this very row.
-    if (unpackWrapped(fresh).version === unpackWrapped(row.wrapped).version) return;
+    if (version === unpackWrapped(row.wrapped).version) return;
+    if (!this.told.has(version)) await this.events.rotated(version);
+    this.told.add(version);
     const isReplaced = await this.rows.replace(column, row, fresh);
     rewrappedSecrets.inc({ result: isReplaced ? 'success' : 'overtaken' });
     if (isReplaced) rewrapped.set(column.table, (rewrapped.get(column.table) ?? 0) + 1);
   }
 
-  /** Null where it is damaged. */
-  private async freshlyWrapped(wrapped: Buffer, context: string): Promise<Buffer | null> {
+  private async freshlyWrapped(wrapped: Buffer, context: string): Promise<Buffer | 'damaged' | 'no_key'> {
     try {
       const secret = await this.kms.unwrap(wrapped, context);
       try {
@@ -155,7 +175,8 @@ export class Rewrap {
         secret.fill(0);
       }
     } catch (error) {
-      if (error instanceof IntegrityError) return null;
+      if (error instanceof IntegrityError) return 'damaged';
+      if (isMissingVersion(error)) return 'no_key';
       throw this.stopped(error);
     }
   }

@@ -1,31 +1,20 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { EntityManager } from 'typeorm';
-import { systemCaller } from '../../common/caller';
-import { newId } from '../../common/ids';
-import { Events } from '../events/events';
 import { KMS, Kms } from './kms';
+import { KmsEvents } from './kms-events';
 
 /** Makes a new version of the master key. What is under older ones is for `Rewrap`. */
 @Injectable()
 export class RotateMasterKey {
   constructor(
     @Inject(KMS) private readonly kms: Kms,
-    private readonly db: EntityManager,
-    private readonly events: Events,
+    private readonly events: KmsEvents,
   ) {}
 
   /** @returns the version that wraps from now on. @throws Error when the provider refuses, unavailable */
   async run(): Promise<string> {
-    const { provider } = this.kms;
     const version = await this.kms.rotate();
-    // The provider may be a network away, and no transaction waits for it.
-    await this.db.transaction((tx) =>
-      this.events.record(tx, systemCaller(newId()), {
-        type: 'master_key.rotated',
-        subject: `master_key:${version}`,
-        data: { provider, version },
-      }),
-    );
+    // Killed before this, `Rewrap` tells of it.
+    await this.events.rotated(version);
     return version;
   }
 

@@ -3,6 +3,7 @@ import type { Config } from '../../config/config';
 import { failureReason } from '../logging/failure-reason';
 import { isUnavailable } from '../unavailable';
 import { IntegrityError } from './integrity-error';
+import { MissingVersion } from './missing-version';
 import { RemoteFailure } from './remote-call';
 import { VaultToken } from './vault-token';
 
@@ -12,6 +13,8 @@ const MOST_ANSWER_BYTES = 256 * 1024;
 /** As Vault puts it, with 400 or (where Go's cipher says it) 500: builtin/logical/transit and sdk/helper/keysutil. */
 const NOT_OURS = /message authentication failed|^invalid ciphertext/;
 const REASONS: readonly [pattern: RegExp, code: string][] = [
+  // A stand-by that has not heard of a rotation says so too.
+  [/version is too new/, 'version_too_new'],
   [NOT_OURS, 'not_authentic'],
   [/disallowed by policy \(too old\)/, 'version_too_old'],
   [/key not found/, 'key_not_found'],
@@ -93,9 +96,10 @@ function refusal({ status, retryAfter }: Reply, answer: VaultData | undefined): 
   const said = errors.filter((error) => typeof error === 'string').join('\n');
   const code = REASONS.find(([pattern]) => pattern.test(said))?.[1];
   if (code === 'not_authentic') return new IntegrityError('the wrapped secret');
-  return new RemoteFailure(`Vault answered ${status}${code ? ` ${code}` : ''}`, {
+  const Failure = code?.startsWith('version_') ? MissingVersion : RemoteFailure;
+  return new Failure(`Vault answered ${status}${code ? ` ${code}` : ''}`, {
     // 412: a stand-by that has not heard of the newest state (eventual consistency).
-    passing: status >= 500 || status === 429 || status === 412,
+    passing: status >= 500 || status === 429 || status === 412 || code === 'version_too_new',
     code: code ?? String(status),
     retryAfter,
   });
@@ -114,12 +118,19 @@ function secondsOf({ headers }: Response): number | undefined {
 async function boundedText({ body }: Response): Promise<string> {
   const chunks: Uint8Array[] = [];
   let bytes = 0;
-  for await (const chunk of (body ?? []) as AsyncIterable<Uint8Array>) {
-    bytes += chunk.length;
-    if (bytes > MOST_ANSWER_BYTES) throw new RemoteFailure('Vault answered too much', { passing: false });
-    chunks.push(chunk);
+  try {
+    for await (const chunk of (body ?? []) as AsyncIterable<Uint8Array>) {
+      chunks.push(chunk);
+      bytes += chunk.length;
+      if (bytes > MOST_ANSWER_BYTES) throw new RemoteFailure('Vault answered too much', { passing: false });
+    }
+    const whole = Buffer.concat(chunks);
+    chunks.push(whole);
+    return whole.toString();
+  } finally {
+    // There may be a secret in them. The text is out of our hands.
+    for (const chunk of chunks) chunk.fill(0);
   }
-  return Buffer.concat(chunks).toString();
 }
 
 function parse(text: string): VaultData | undefined {

@@ -24,13 +24,13 @@ export interface CallLimits {
   maxRetries: number;
 }
 
-type Outcome<T> = { value: T } | { failure: BrokerFailure; isLeftAlone?: boolean };
+type Outcome<T> = { value: T } | { failure: BrokerFailure };
 
 /**
  * How calls to one broker at one address are made: with a deadline, with retries where a call may be repeated, and not
- * at all while the broker fails. What counts as failing is no answer, and trouble there. That it refuses something, or
- * has had enough calls of one app, is an answer: one user's mistakes must not close it to all others. So is one that
- * can't be understood: it comes at once, and nobody waits for it.
+ * at all while the broker fails. What counts as failing is no answer, and trouble there. That it refuses something, cannot
+ * answer this call, or has had enough calls of one app, is an answer: one user's mistakes must not close it to all
+ * others. So is one that can't be understood: it comes at once, and nobody waits for it.
  */
 export class BrokerCalls {
   private readonly metrics: BrokerMetrics;
@@ -97,10 +97,8 @@ export class BrokerCalls {
 
   private leftAlone(): Outcome<never> {
     const message = `${this.broker}: fails, and is left alone for a while`;
-    return {
-      failure: new BrokerFailure('unavailable', message, { retryAfter: PAUSE_SECONDS }),
-      isLeftAlone: true,
-    };
+    const details = { retryAfter: PAUSE_SECONDS, because: 'left_alone' } as const;
+    return { failure: new BrokerFailure('unavailable', message, details) };
   }
 }
 
@@ -117,12 +115,13 @@ async function outcomeOf<T>(attempt: Promise<T>): Promise<Outcome<T>> {
 }
 
 function isTrouble(outcome: unknown): boolean {
-  const { failure, isLeftAlone } = outcome as { failure?: BrokerFailure; isLeftAlone?: boolean };
-  return failure?.kind === 'unavailable' && !failure.details.isLimited && !isLeftAlone;
+  const { failure } = outcome as { failure?: BrokerFailure };
+  return failure?.kind === 'unavailable' && !failure.details.because;
 }
 
 function resultOf(outcome: Outcome<unknown>): BrokerResult {
   if ('value' in outcome) return 'ok';
-  if (outcome.isLeftAlone) return 'not_tried';
-  return outcome.failure.details.isLimited ? 'limited' : outcome.failure.kind;
+  const { kind, details } = outcome.failure;
+  if (details.because === 'left_alone') return 'not_tried';
+  return details.because === 'limited' ? 'limited' : kind;
 }

@@ -58,8 +58,11 @@ export interface BrokerFailureDetails {
   cause?: unknown;
   /** Seconds, where the broker named them. */
   retryAfter?: number;
-  /** The broker is well, and answers no more calls of this app for now. */
-  isLimited?: boolean;
+  /**
+   * Why it is `unavailable`, where the broker is not to blame. `limited`: it answers no more calls of this app for now.
+   * `declined`: it answers, but not this. `left_alone`: it fails, and was not asked.
+   */
+  because?: 'limited' | 'declined' | 'left_alone';
 }
 
 /** Why a call to a broker failed. Its message and cause hold nothing secret. */
@@ -71,5 +74,12 @@ export class BrokerFailure extends Error {
   ) {
     super(message, { cause: details.cause });
     this.name = 'BrokerFailure';
+  }
+
+  /** Whether the broker may have done what it was asked for. */
+  get isOutcomeUnknown(): boolean {
+    const { because } = this.details;
+    if (this.kind === 'unavailable') return because !== 'limited' && because !== 'left_alone';
+    return this.kind === 'bad_answer';
   }
 }

@@ -50,7 +50,7 @@ export class LinkAccount {
     if (repeated) return { ...repeated, isReplayed: true };
 
     const app = { apiKey: body.api_key, apiSecret: body.api_secret };
-    const key = await this.vault.newKey(newId());
+    const key = await this.vault.newKey(newId(), caller.userId);
     const sealed = await this.vault.seal(key, { ...app, accessToken: null });
     const begun = await this.begin(caller, request, { key, sealed, since, token });
     if (!('id' in begun)) return { ...begun, isReplayed: true };
@@ -62,11 +62,11 @@ export class LinkAccount {
   }
 
   private begin(
-    { userId }: AuthenticatedCaller,
+    caller: AuthenticatedCaller,
     request: LinkRequest,
     { token, ...made }: { key: AccountKey; sealed: SealedCredentials; since: Date; token: LoginToken | null },
   ): ReturnType<LinkRecord['begin']> {
-    return this.record.begin(userId, request, { ...made, takesTurn: token !== null });
+    return this.record.begin(caller, request, { ...made, takesTurn: token !== null });
   }
 
   private async orDiscard(turn: Turn, work: () => Promise<void>): Promise<void> {

@@ -1,7 +1,11 @@
 import { Injectable } from '@nestjs/common';
 import { EntityManager } from 'typeorm';
+import { Authority } from '../../authz/authority.service';
+import { IdentifiedCaller } from '../../common/caller';
 import { Clock } from '../../common/clock';
 import { newId } from '../../common/ids';
+import { Events } from '../../infra/events/events';
+import { credentialsStaged } from './credentials-staged';
 import { LinkRequest } from './link-request';
 import { lockOwner, requireVerified } from '../owner-lock';
 import {
@@ -38,6 +42,8 @@ export class LinkRecord {
     private readonly clock: Clock,
     private readonly turns: Turns,
     private readonly sets: CredentialSets,
+    private readonly authority: Authority,
+    private readonly events: Events,
   ) {}
 
   /**
@@ -70,16 +76,18 @@ export class LinkRecord {
   /**
    * Writes the account with its staged credentials.
    * @param takesTurn whether its login is proved by the same call.
-   * @returns its turn, whose mark is in the table where `takesTurn`; or what was made before. @throws as `look`
+   * @returns its turn, whose mark is in the table where `takesTurn`; or what was made before. @throws as `look`, and permission_denied
    */
   async begin(
-    userId: string,
+    caller: IdentifiedCaller,
     request: LinkRequest,
     made: { key: AccountKey; sealed: SealedCredentials; since: Date; takesTurn: boolean },
   ): Promise<Turn | Repeated> {
     const { key, sealed, since, takesTurn } = made;
+    const { userId } = caller;
     return this.db.transaction(async (tx) => {
       await lockOwner(tx, userId);
+      await this.authority.requireNow(tx, caller, []);
       const repeated = await this.look(userId, request, since, tx);
       if (repeated) return repeated;
       await this.forgetOld(tx, userId, request);
@@ -105,6 +113,9 @@ export class LinkRecord {
         ],
       );
       await this.sets.stage(tx, key.accountId, sealed);
+      // The other one is on record with its login, or gone.
+      if (!takesTurn)
+        await this.events.record(tx, caller, credentialsStaged({ accountId: key.accountId, userId }));
       const { broker } = request;
       return { ...key, id: turnId, userId, broker, brokerUserId: null, status: 'pending_login' };
     });

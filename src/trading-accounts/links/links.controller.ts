@@ -74,6 +74,7 @@ export class LinksController {
       'nothing behind; where the account is there already, `trading_account_id` names it.',
     status: 201,
     reply: TradingAccountItem,
+    replyHeaders: { 'Idempotency-Replayed': '`true` where an earlier call has made the account' },
     permission: 'trading_account:link',
     apiKeys: false,
     errors: [
@@ -123,8 +124,10 @@ export class LinksController {
   @Operation({
     summary: 'Give an account other credentials',
     description:
-      'For the owner. With a token they are proved at once, and an error leaves everything as it was. Without, they wait ' +
-      'for a login at `login_url`, in place of others that have waited. Until then the old ones stay in force.',
+      'For the owner. With a `request_token` they are proved at once, and an error leaves everything as it was. Without, ' +
+      'they wait for a login at `rotation_login_url`, in place of others that have waited; until then the old ones stay ' +
+      'in force. An `access_token` says whose session it is, and that is compared; but it proves nothing of the secret, ' +
+      'so they wait as well.',
     reply: TradingAccountItem,
     permission: 'trading_account:link',
     apiKeys: false,
@@ -170,7 +173,7 @@ export class LinksController {
     description:
       'For the owner. Its credentials are destroyed and its members removed at once; then it is logged out at the broker, as far as the broker can be reached.',
     reply: UnlinkedReply,
-    errors: [notFound, ownerRequired],
+    errors: [...bodyErrors, notFound, ownerRequired],
   })
   async unlink(
     @CallerParam() caller: AuthenticatedCaller,

@@ -29,7 +29,7 @@ export class CredentialsBody {
     minLength: KEY.min,
     maxLength: KEY.max,
     format: 'password',
-    description: 'Its secret: stored encrypted, and never shown',
+    description: 'Its secret: stored encrypted. Only `include_credentials` shows it',
   })
   @IsCredentialText(KEY)
   api_secret!: string;
@@ -48,7 +48,8 @@ export class CredentialsBody {
     ...REQUEST_TOKEN,
     ...NULLABLE,
     description:
-      'Instead: a session that is open already. It proves the user and the API key, and nothing of the secret',
+      'Instead: a session that is open already. It proves the user and the API key, and nothing of the secret: new ' +
+      'credentials of a linked account go on waiting for a login',
   })
   @IsOptional()
   @IsCredentialText(TOKEN)

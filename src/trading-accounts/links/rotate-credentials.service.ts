@@ -2,18 +2,20 @@ import { Injectable } from '@nestjs/common';
 import { requirePermission } from '../../authz/require-permission';
 import { AuthenticatedCaller } from '../../common/caller';
 import { AccountAccess } from '../account-access.service';
-import { BrokerLogins } from '../logins/broker-logins.service';
+import { BrokerApp } from '../brokers/broker';
+import { BrokerLogins, LoginToken } from '../logins/broker-logins.service';
 import { CompleteLogin } from '../logins/complete-login.service';
 import { CredentialsBody } from './links.dto';
 import { loginToken } from '../logins/login-token';
 import { StageRecord } from './stage-record';
-import { Turns } from '../logins/turns.service';
+import { Turn, Turns } from '../logins/turns.service';
+import { brokerUserMismatch } from '../trading-accounts.errors';
 import { CredentialsVault } from '../vault/credentials-vault.service';
 
 /**
  * Gives an account other credentials. Those in force stay so until a login has proved the new ones: at once, where the
- * call brings a token, and then the new ones are stored only when they are proved; else they wait, in place of what has
- * waited before.
+ * call brings a request token, and then the new ones are stored only when they are proved; else they wait, in place of
+ * what has waited before. A session that is open already proves nothing of the secret, so it only tells whose they are.
  */
 @Injectable()
 export class RotateCredentials {
@@ -39,8 +41,15 @@ export class RotateCredentials {
     await this.access.requireOwner(caller, accountId);
     await this.turns.during(accountId, async (turn) => {
       const fresh = await this.vault.seal(turn, { ...app, accessToken: null });
-      if (token) await this.completeLogin.run(caller, turn, { app, token, setId: fresh.id, fresh });
-      else await this.record.write(turn, fresh, app.apiKey);
+      if (token && 'requestToken' in token)
+        return this.completeLogin.run(caller, turn, { app, token, setId: fresh.id, fresh });
+      if (token) await this.requireSameUser(turn, app, token);
+      await this.record.write(caller, turn, fresh, app.apiKey);
     });
+  }
+
+  private async requireSameUser(turn: Turn, app: BrokerApp, token: LoginToken): Promise<void> {
+    const { brokerUserId } = await this.logins.prove(turn.broker, app, token);
+    if (turn.brokerUserId !== null && turn.brokerUserId !== brokerUserId) throw brokerUserMismatch();
   }
 }

@@ -1,8 +1,10 @@
 import { Injectable } from '@nestjs/common';
 import { EntityManager } from 'typeorm';
+import { IdentifiedCaller } from '../../common/caller';
 import { Clock } from '../../common/clock';
+import { Events } from '../../infra/events/events';
+import { credentialsStaged } from './credentials-staged';
 import { apiKeyHash } from './link-request';
-import { lockOwner } from '../owner-lock';
 import { tradingAccountExists } from '../trading-accounts.errors';
 import { Turn, Turns } from '../logins/turns.service';
 import { CredentialSets, SealedCredentials } from '../vault/credential-sets';
@@ -15,19 +17,28 @@ export class StageRecord {
     private readonly clock: Clock,
     private readonly turns: Turns,
     private readonly sets: CredentialSets,
+    private readonly events: Events,
   ) {}
 
-  /** @throws not_found, broker_call_in_progress; trading_account_exists where another account waits with the same API key */
-  async write(turn: Turn, sealed: SealedCredentials, apiKey: string): Promise<void> {
+  /**
+   * @throws not_authenticated, permission_denied, not_found, broker_call_in_progress; trading_account_exists where another
+   * account waits with the same API key
+   */
+  async write(
+    caller: IdentifiedCaller,
+    turn: Turn,
+    sealed: SealedCredentials,
+    apiKey: string,
+  ): Promise<void> {
     await this.db.transaction(async (tx) => {
-      await lockOwner(tx, turn.userId);
-      const account = await this.turns.lock(tx, turn);
+      const account = await this.turns.lock(tx, caller, turn);
       if (account.status === 'pending_login') await nameAnew(tx, account, apiKeyHash(apiKey));
       await this.sets.stage(tx, turn.accountId, sealed);
       await tx.query(
         `UPDATE trading_accounts SET turn_id = NULL, turn_ends_at = NULL, updated_at = $2 WHERE id = $1`,
         [turn.accountId, this.clock.date()],
       );
+      await this.events.record(tx, caller, credentialsStaged(turn));
     });
   }
 }

@@ -3,12 +3,12 @@ import { EntityManager } from 'typeorm';
 import { AuthenticatedCaller, Caller } from '../../common/caller';
 import { notFound } from '../../common/common.errors';
 import { AccountAccess } from '../account-access.service';
-import { BrokerLogins, OpenSession } from '../logins/broker-logins.service';
 import { UnlinkedReply } from './links.dto';
+import { LastSessions, Unlinked } from '../logins/last-sessions.service';
 import { lockOwner } from '../owner-lock';
 import { UnlinkRecord } from './unlink-record';
-import { CredentialSets, StoredCredentials } from '../vault/credential-sets';
-import { OpenSessions } from '../logins/open-sessions.service';
+
+export type { Unlinked } from '../logins/last-sessions.service';
 
 /**
  * Unlinks accounts: credentials destroyed, members removed, and then the session at the broker ended. Neither the broker
@@ -19,68 +19,44 @@ export class UnlinkAccounts {
   constructor(
     private readonly db: EntityManager,
     private readonly access: AccountAccess,
-    private readonly logins: BrokerLogins,
-    private readonly sets: CredentialSets,
-    private readonly sessions: OpenSessions,
+    private readonly sessions: LastSessions,
     private readonly record: UnlinkRecord,
   ) {}
 
   /** By its owner, whatever they may do otherwise. @throws not_found, owner_required */
   async one(caller: AuthenticatedCaller, accountId: string): Promise<UnlinkedReply> {
-    const { userId, broker } = await this.access.requireOwner(caller, accountId);
-    const last = await this.db.transaction(async (tx) => {
+    const { userId } = await this.access.requireOwner(caller, accountId);
+    const unlinked = await this.db.transaction(async (tx) => {
       await lockOwner(tx, userId);
-      const credentials = await this.record.write(tx, caller, { accountId, userId, reason: 'unlinked' });
-      if (credentials === false) throw notFound();
-      return credentials;
+      return this.record.write(tx, caller, { accountId, userId, reason: 'unlinked' });
     });
-    return { trading_account_id: accountId, message: await this.endSession(broker, last) };
+    if (!unlinked) throw notFound();
+    const isOver = await this.sessions.end(caller, unlinked);
+    return { trading_account_id: accountId, message: message(unlinked, isOver) };
   }
 
-  /**
-   * The logins to end at brokers when a user is deleted; before the transaction, because it asks the KMS. Those that
-   * cannot be read are left out.
-   */
-  async sessionsOf(userId: string): Promise<OpenSession[]> {
-    const accounts = await this.livingOf(this.db, userId);
-    const found = await Promise.all(
-      accounts.map(async ({ id, broker }) => {
-        const stored = await this.sets.find(id, 'current');
-        return stored && this.sessions.open(broker, stored);
-      }),
-    );
-    return found.filter((session) => session !== null);
-  }
-
-  /**
-   * Every account of a user, for whoever deletes them. Call it after the user's row is locked.
-   * @returns how many there were.
-   */
-  async ofUser(tx: EntityManager, caller: Caller, userId: string): Promise<number> {
-    const accounts = await this.livingOf(tx, userId);
-    for (const { id } of accounts)
-      await this.record.write(tx, caller, { accountId: id, userId, reason: 'account_deleted' });
-    return accounts.length;
-  }
-
-  /** After the commit, as far as it is possible now. Never throws. */
-  async logOut(sessions: readonly OpenSession[]): Promise<void> {
-    await Promise.all(sessions.map((session) => this.logins.logOut(session)));
-  }
-
-  private async endSession(broker: string, last: StoredCredentials | null): Promise<string> {
-    if (!last?.accessToken) return 'The account was unlinked.';
-    const session = await this.sessions.open(broker, last);
-    this.sessions.forget(last.accountId);
-    if (session && (await this.logins.logOut(session)))
-      return 'The account was unlinked, and logged out at the broker.';
-    return 'The account was unlinked. It could not be logged out at the broker: the session there ends by itself, the next morning at the latest.';
-  }
-
-  private async livingOf(db: EntityManager, userId: string): Promise<{ id: string; broker: string }[]> {
-    return db.query<{ id: string; broker: string }[]>(
-      `SELECT id, broker FROM trading_accounts WHERE user_id = $1 AND status <> 'unlinked' ORDER BY id`,
+  /** Every account of a user, for whoever deletes them. Call it after the user's row is locked, and then `endSessions`. */
+  async ofUser(tx: EntityManager, caller: Caller, userId: string): Promise<Unlinked[]> {
+    const accounts = await tx.query<{ id: string }[]>(
+      `SELECT id FROM trading_accounts WHERE user_id = $1 AND status <> 'unlinked' ORDER BY id`,
       [userId],
     );
+    const unlinked: Unlinked[] = [];
+    for (const { id } of accounts) {
+      const one = await this.record.write(tx, caller, { accountId: id, userId, reason: 'account_deleted' });
+      if (one) unlinked.push(one);
+    }
+    return unlinked;
   }
+
+  /** After the commit, and while nobody waits for it. */
+  endSessions(caller: Caller, unlinked: readonly Unlinked[]): void {
+    this.sessions.endLater(caller, unlinked);
+  }
+}
+
+function message({ last }: Unlinked, isOver: boolean): string {
+  if (!last?.accessToken) return 'The account was unlinked.';
+  if (isOver) return 'The account was unlinked, and logged out at the broker.';
+  return 'The account was unlinked. It could not be logged out at the broker: the session there ends by itself, the next morning at the latest.';
 }

@@ -5,7 +5,8 @@ import { Clock } from '../../common/clock';
 import { EventData } from '../../infra/events/event-types';
 import { Events } from '../../infra/events/events';
 import { RemoveMembers } from '../members/remove-members.service';
-import { CredentialSets, StoredCredentials } from '../vault/credential-sets';
+import { Unlinked } from '../logins/last-sessions.service';
+import { CredentialSets } from '../vault/credential-sets';
 
 export type UnlinkReason = EventData['trading_account.unlinked']['reason'];
 
@@ -22,18 +23,18 @@ export class UnlinkRecord {
   /**
    * In a transaction that has locked the owner's row. It waits for no call to the broker that is under way: that one
    * finds its turn gone.
-   * @returns the credentials that were in force, the last of them, for the logout; false where there is no such account.
+   * @returns null where there is no such account.
    */
   async write(
     tx: EntityManager,
     caller: Caller,
     { accountId, userId, reason }: { accountId: string; userId: string; reason: UnlinkReason },
-  ): Promise<StoredCredentials | null | false> {
+  ): Promise<Unlinked | null> {
     const [account] = await tx.query<{ broker: string }[]>(
       `SELECT broker FROM trading_accounts WHERE id = $1 AND user_id = $2 AND status <> 'unlinked' FOR UPDATE`,
       [accountId, userId],
     );
-    if (!account) return false;
+    if (!account) return null;
     const last = await this.sets.find(accountId, 'current', tx);
     await this.members.ofAccount(tx, caller, accountId, reason);
     await this.sets.destroy(tx, accountId);
@@ -50,6 +51,6 @@ export class UnlinkRecord {
       resource: `trading_account:${accountId}`,
       data: { broker: account.broker, reason },
     });
-    return last;
+    return { accountId, broker: account.broker, last };
   }
 }

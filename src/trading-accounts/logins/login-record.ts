@@ -1,12 +1,11 @@
 import { Injectable } from '@nestjs/common';
 import { EntityManager } from 'typeorm';
-import { Caller } from '../../common/caller';
+import { IdentifiedCaller } from '../../common/caller';
 import { Clock } from '../../common/clock';
 import { notFound } from '../../common/common.errors';
 import { EventData, EventType } from '../../infra/events/event-types';
 import { Events } from '../../infra/events/events';
 import { Brokers } from '../brokers/brokers.service';
-import { lockOwner } from '../owner-lock';
 import { tradingAccountExists } from '../trading-accounts.errors';
 import { Turn, Turns } from './turns.service';
 import { CredentialSets, SealedCredentials, StoredCredentials } from '../vault/credential-sets';
@@ -19,6 +18,8 @@ export interface ProvedLogin {
   fresh?: SealedCredentials;
   sealedAccessToken: Buffer;
   brokerUserId: string;
+  /** When the broker was asked: the session has begun then, or later. */
+  askedAt: Date;
 }
 
 /** What a login leaves in PostgreSQL: all of it in one transaction, at the end of the account's turn. */
@@ -35,18 +36,16 @@ export class LoginRecord {
 
   /**
    * @returns the credentials that were in force, where others are now.
-   * @throws trading_account_exists, not_found, broker_call_in_progress, not_authenticated
+   * @throws trading_account_exists, not_found, broker_call_in_progress, not_authenticated, permission_denied
    */
-  async write(caller: Caller, turn: Turn, login: ProvedLogin): Promise<StoredCredentials | null> {
+  async write(caller: IdentifiedCaller, turn: Turn, login: ProvedLogin): Promise<StoredCredentials | null> {
     return this.db.transaction(async (tx) => {
-      // Nobody links a second account for the same owner meanwhile.
-      await lockOwner(tx, turn.userId);
-      const account = await this.turns.lock(tx, turn);
+      const account = await this.turns.lock(tx, caller, turn);
       // Its first login: also where the credentials that waited for it were damaged, and it is `invalid`.
       if (account.brokerUserId === null) await requireFirst(tx, account, login.brokerUserId);
       const before = await this.sets.find(account.accountId, 'current', tx);
       const isRotated = await this.putInForce(tx, account.accountId, login);
-      await this.activate(tx, account, login.brokerUserId);
+      await this.activate(tx, account, login);
       await this.record(tx, caller, account, login.brokerUserId, isRotated);
       return isRotated ? before : null;
     });
@@ -63,20 +62,24 @@ export class LoginRecord {
     return this.sets.promote(tx, accountId, setId);
   }
 
-  private async activate(tx: EntityManager, turn: Turn, brokerUserId: string): Promise<void> {
+  private async activate(
+    tx: EntityManager,
+    turn: Turn,
+    { brokerUserId, askedAt }: ProvedLogin,
+  ): Promise<void> {
     const now = this.clock.date();
     await tx.query(
       `UPDATE trading_accounts
        SET status = 'active', broker_user_id = $2, linked_at = coalesce(linked_at, $3), last_verified_at = $3,
          session_expires_at = $4, turn_id = NULL, turn_ends_at = NULL, updated_at = $3
        WHERE id = $1`,
-      [turn.accountId, brokerUserId, now, this.brokers.of(turn.broker).sessionEnd(now)],
+      [turn.accountId, brokerUserId, now, this.brokers.of(turn.broker).sessionEnd(askedAt)],
     );
   }
 
   private async record(
     tx: EntityManager,
-    caller: Caller,
+    caller: IdentifiedCaller,
     account: Turn,
     brokerUserId: string,
     isRotated: boolean,

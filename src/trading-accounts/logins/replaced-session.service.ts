@@ -3,70 +3,94 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { EntityManager } from 'typeorm';
 import { AppError } from '../../common/app-error';
 import { systemCaller } from '../../common/caller';
+import { Clock } from '../../common/clock';
+import { unavailable } from '../../common/common.errors';
 import { newId } from '../../common/ids';
+import { isUnavailable } from '../../infra/unavailable';
 import { BrokerFailure } from '../brokers/broker';
 import { Brokers } from '../brokers/brokers.service';
-import { SessionEndRecord } from './session-end-record';
-import { brokerCallInProgress } from '../trading-accounts.errors';
-import { Turn, Turns } from './turns.service';
+import { AccountStatus } from '../trading-account';
+import { Turn } from './turns.service';
+import { VerdictRecord } from './verdict-record';
 import { CredentialSets } from '../vault/credential-sets';
 import { CredentialsVault } from '../vault/credentials-vault.service';
 
-/** Longer than logins take, one after the other, while the broker is well. */
-const TRIES = 30;
-const BETWEEN_MS = 100;
+/** As long as other logins take, and short trouble at the broker. */
+const LONGEST_MS = 30_000;
+const FIRST_PAUSE_MS = 100;
+
+interface Affected {
+  id: string;
+  status: AccountStatus;
+  /** Whether no login is under way. */
+  isFree: boolean;
+}
 
 /**
- * A login that could not be kept, because its account is linked already, may have replaced that account's session at the
- * broker: with the same app there is one at a time. Then the account must not look as if it could trade.
+ * A login that was not kept may have replaced a session of the same owner at the broker: with the same app and the same
+ * user of the broker there is one at a time. Then no account must look as if it could trade.
  */
 @Injectable()
 export class ReplacedSession {
   constructor(
     private readonly db: EntityManager,
-    private readonly turns: Turns,
+    private readonly clock: Clock,
     private readonly brokers: Brokers,
     private readonly sets: CredentialSets,
     private readonly vault: CredentialsVault,
-    private readonly record: SessionEndRecord,
+    private readonly record: VerdictRecord,
   ) {}
 
-  /** As far as it can be found out now: otherwise the next call with that session tells. Never throws. */
-  async notice(accountId: string, apiKey: string): Promise<void> {
-    for (let tries = 0; tries < TRIES; tries++) {
-      try {
-        return await this.turns.during(accountId, (turn) => this.look(turn, apiKey));
-      } catch (error) {
-        if (!(error instanceof AppError) || error.code !== brokerCallInProgress.code) return;
-        // A login under way decides first which session the account has.
-        await sleep(BETWEEN_MS);
-      }
+  /** As far as it can be found out in half a minute: otherwise the next call with that session tells. */
+  async notice(owner: Pick<Turn, 'userId' | 'broker'>, apiKey: string, signal: AbortSignal): Promise<void> {
+    const until = performance.now() + LONGEST_MS;
+    for (let pauseMs = FIRST_PAUSE_MS; !(await this.isKnown(owner, apiKey)); pauseMs *= 2) {
+      if (performance.now() + pauseMs > until) return;
+      await sleep(pauseMs, undefined, { signal });
     }
   }
 
-  private async look(turn: Turn, apiKey: string): Promise<void> {
-    const isOver = turn.status === 'active' && (await this.isOver(turn, apiKey));
-    if (!isOver) return this.turns.giveBack(turn);
-    await this.db.transaction(async (tx) => {
-      await this.turns.lock(tx, turn);
-      await this.record.write(tx, systemCaller(newId()), turn.accountId, {
-        reason: 'replaced',
-        status: 'session_expired',
-      });
-    });
-    await this.turns.giveBack(turn);
-  }
-
-  private async isOver(turn: Turn, apiKey: string): Promise<boolean> {
-    const stored = await this.sets.find(turn.accountId, 'current');
-    if (!stored) return false;
-    const current = await this.vault.open(stored, { fields: ['apiKey', 'accessToken'] });
-    if (current.apiKey !== apiKey || current.accessToken === null) return false;
+  /** Whether the broker was heard about every account with this app, and no login is under way. */
+  private async isKnown(
+    { userId, broker }: Pick<Turn, 'userId' | 'broker'>,
+    apiKey: string,
+  ): Promise<boolean> {
     try {
-      await this.brokers.of(turn.broker).profile({ apiKey, accessToken: current.accessToken });
-      return false;
+      const accounts = await this.db.query<Affected[]>(
+        `SELECT id, status, turn_id IS NULL OR turn_ends_at <= $3 AS "isFree" FROM trading_accounts
+         WHERE user_id = $1 AND broker = $2 AND status <> 'unlinked' AND (status = 'active' OR turn_id IS NOT NULL)`,
+        [userId, broker, this.clock.date()],
+      );
+      // Another login decides first which session its account has.
+      const free = accounts.filter(({ isFree }) => isFree);
+      const active = free.filter(({ status }) => status === 'active');
+      const known = await Promise.all(active.map(({ id }) => this.look(broker, id, apiKey).catch(isFinal)));
+      return known.every(Boolean) && free.length === accounts.length;
     } catch (error) {
-      return error instanceof BrokerFailure && error.kind === 'session_over';
+      return isFinal(error);
     }
   }
+
+  /** @returns false where it changed meanwhile. @throws BrokerFailure where the broker does not say. */
+  private async look(broker: string, accountId: string, apiKey: string): Promise<boolean> {
+    const stored = await this.sets.find(accountId, 'current');
+    if (!stored?.accessToken) return true;
+    const login = await this.vault.open(stored, { fields: ['apiKey', 'accessToken'] });
+    if (login.apiKey !== apiKey || login.accessToken === null) return true;
+    try {
+      await this.brokers.of(broker).profile({ apiKey, accessToken: login.accessToken });
+      return true;
+    } catch (error) {
+      if (!(error instanceof BrokerFailure) || error.kind !== 'session_over') throw error;
+    }
+    return this.record.write(systemCaller(newId()), { stored, status: 'active' }, { kind: 'replaced' });
+  }
+}
+
+/** Whether asking again would find nothing else. */
+function isFinal(error: unknown): boolean {
+  if (error instanceof AppError) return error.code !== unavailable.code;
+  if (error instanceof BrokerFailure) return error.kind === 'refused';
+  if (isUnavailable(error)) return false;
+  throw error;
 }

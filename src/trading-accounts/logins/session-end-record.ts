@@ -55,7 +55,7 @@ export class SessionEndRecord {
         tx,
         sessionExpiredMail,
         { user_id: ended.userId },
-        { account: ended.nickname ?? ended.broker },
+        { nickname: ended.nickname, broker: ended.broker },
       );
     return true;
   }

@@ -1,11 +1,14 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { EntityManager } from 'typeorm';
+import { Authority } from '../../authz/authority.service';
+import { IdentifiedCaller } from '../../common/caller';
 import { Clock } from '../../common/clock';
 import { notFound } from '../../common/common.errors';
 import { newId } from '../../common/ids';
 import { CONFIG, Config } from '../../config/config';
 import { isUnavailable } from '../../infra/unavailable';
 import { Brokers } from '../brokers/brokers.service';
+import { lockOwner } from '../owner-lock';
 import { AccountStatus } from '../trading-account';
 import { brokerCallInProgress } from '../trading-accounts.errors';
 
@@ -40,6 +43,7 @@ export class Turns {
     private readonly db: EntityManager,
     private readonly clock: Clock,
     private readonly brokers: Brokers,
+    private readonly authority: Authority,
     @Inject(CONFIG) private readonly config: Config,
   ) {}
 
@@ -81,10 +85,13 @@ export class Turns {
   }
 
   /**
-   * Locks the account for what completes a turn.
-   * @throws not_found where it was unlinked meanwhile; broker_call_in_progress where another has the turn by now.
+   * Locks the owner and the account for what completes a turn: nobody links a second account for the same owner meanwhile.
+   * @throws not_authenticated, permission_denied where the caller would not be let in any more; not_found where the
+   * account was unlinked meanwhile; broker_call_in_progress where another has the turn by now.
    */
-  async lock(tx: EntityManager, { id, accountId }: Turn): Promise<Turn> {
+  async lock(tx: EntityManager, caller: IdentifiedCaller, { id, accountId, userId }: Turn): Promise<Turn> {
+    await lockOwner(tx, userId);
+    await this.authority.requireNow(tx, caller, []);
     const [account] = await tx.query<Turn[]>(
       `SELECT ${COLUMNS} FROM trading_accounts WHERE id = $1 AND status <> 'unlinked' FOR UPDATE`,
       [accountId],

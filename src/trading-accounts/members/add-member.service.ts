@@ -15,7 +15,13 @@ import { MemberRecord } from './member-record';
 import { AddMemberBody, MemberItem } from './members.dto';
 import { Sharing } from './sharing.service';
 import { AccessibleAccount, ACCOUNT_PERMISSIONS, AccountPermission } from '../trading-account';
-import { alreadyMember, alreadyOwner, memberNotFound, tooManyMembers } from '../trading-accounts.errors';
+import {
+  alreadyMember,
+  alreadyOwner,
+  memberNotFound,
+  tooManyMembers,
+  tradingAccountNotLinked,
+} from '../trading-accounts.errors';
 
 /** Expired ones do not count. */
 const MOST_MEMBERS = 50;
@@ -47,15 +53,17 @@ export class AddMember {
   ) {}
 
   /**
-   * @throws feature_disabled, permission_denied, not_found, account_permission_denied, validation_failed,
-   * email_not_verified, rate_limited, member_not_found, already_owner, already_member, escalation_refused,
-   * too_many_members
+   * @throws feature_disabled, permission_denied, not_found, account_permission_denied, trading_account_not_linked,
+   * validation_failed, email_not_verified, rate_limited, member_not_found, already_owner, already_member,
+   * escalation_refused, too_many_members
    */
   async run(caller: AuthenticatedCaller, accountId: string, body: AddMemberBody): Promise<MemberItem> {
     requirePermission(caller, 'trading_account:manage');
     this.sharing.requireOn();
     // First without a lock: whoever may not, learns nothing of an address.
-    await this.access.require(caller, accountId, 'manage');
+    const { brokerUserId } = await this.access.require(caller, accountId, 'manage');
+    // What the broker has not confirmed may be gone in a moment.
+    if (brokerUserId === null) throw tradingAccountNotLinked();
     const expiresAt = readEnd(body.expires_at, { now: this.clock.now(), mostYears: 10 });
     const permissions = ACCOUNT_PERMISSIONS.filter(
       (name) => name === 'view' || body.permissions.includes(name),

@@ -10,6 +10,9 @@ describe('the words of others in a mail', () => {
     ['Click https://evil.example/x?a', 'Click https: / / evil. example/ x?a'],
     ['me@evil.example', 'me@ evil. example'],
     ['a\u202Eb\u0000c', 'a b c'],
+    ['evil．example evil。example evil｡example', 'evil. example evil。 example evil。 example'],
+    ['https：／／evil․example', 'https: / / evil. example'],
+    ['me＠evil', 'me@ evil'],
     ['x'.repeat(65), `${'x'.repeat(63)}…`],
     ['🙂'.repeat(65), `${'🙂'.repeat(63)}…`],
   ])('%j become %j', (text, words) => {
@@ -20,7 +23,7 @@ describe('the words of others in a mail', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary', maxLength: 300 }), (text) => {
         const words = mailWords(text);
-        expect(words).not.toMatch(/[\p{C}\u2028\u2029]|[.:/@][^ ]/u);
+        expect(words).not.toMatch(/[\p{C}\u2028\u2029]|[.。:/@][^ ]/u);
         expect([...words].length).toBeLessThanOrEqual(128);
       }),
     );

@@ -5,10 +5,14 @@ const MOST = 64;
  * makes a link. We send it, so it must not be able to send people anywhere.
  */
 export function mailWords(text: string): string {
-  const line = text.replace(/[\p{C}\p{Z}]+/gu, ' ').trim();
+  // First what merely looks like another letter becomes that one (Unicode TR15, NFKC); resolvers read 。 as a dot too.
+  const line = text
+    .normalize('NFKC')
+    .replace(/[\p{C}\p{Z}]+/gu, ' ')
+    .trim();
   const letters = [...line];
   const short = letters.length > MOST ? `${letters.slice(0, MOST - 1).join('')}…` : line;
-  return short.replace(/([.:/@])(?=\S)/g, '$1 ');
+  return short.replace(/([.。:/@])(?=\S)/g, '$1 ');
 }
 
 /** How a mail names an account: by what its owner calls it, and where it is. */

@@ -5,6 +5,8 @@ import { AccountPermission } from '../trading-account';
 
 interface Addition {
   inviter: string;
+  /** For whoever erases what names them. */
+  inviter_id: string;
   nickname: string | null;
   broker: string;
   permissions: AccountPermission[];

@@ -62,7 +62,7 @@ export class MemberRecord {
       tx,
       memberAddedMail,
       { user_id: userId },
-      { inviter, nickname, broker, permissions, expires_at: end },
+      { inviter, inviter_id: caller.userId, nickname, broker, permissions, expires_at: end },
     );
     return member;
   }

@@ -19,6 +19,7 @@ import {
   alreadyOwner,
   memberNotFound,
   tooManyMembers,
+  tradingAccountNotLinked,
 } from '../trading-accounts.errors';
 
 @ApiTags('Trading accounts')
@@ -73,6 +74,7 @@ export class MembersController {
       alreadyMember,
       alreadyOwner,
       tooManyMembers,
+      tradingAccountNotLinked,
       rateLimited,
     ],
   })
@@ -94,7 +96,7 @@ export class MembersController {
     status: 204,
     permission: 'trading_account:view',
     apiKeys: false,
-    errors: [featureDisabled, notFound, accountPermissionDenied],
+    errors: [...bodyErrors, featureDisabled, notFound, accountPermissionDenied],
   })
   async remove(
     @CallerParam() caller: AuthenticatedCaller,

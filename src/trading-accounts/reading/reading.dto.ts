@@ -37,7 +37,7 @@ export interface OwnCredentials {
   access_token: string | null;
 }
 
-export class ListedTradingAccount extends OmitType(TradingAccountItem, ['login_url']) {
+export class ListedTradingAccount extends OmitType(TradingAccountItem, ['login_url', 'rotation_login_url']) {
   @ApiPropertyOptional({
     // Not a class of its own: what refers to one cannot be null in OpenAPI 3.0.
     type: 'object',

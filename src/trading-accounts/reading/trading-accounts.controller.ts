@@ -16,7 +16,7 @@ import {
   UpdateTradingAccountBody,
 } from './reading.dto';
 import { TradingAccountItem } from '../trading-accounts.dto';
-import { accountPermissionDenied, secondFactorRequired } from '../trading-accounts.errors';
+import { accountPermissionDenied, ownerRequired, secondFactorRequired } from '../trading-accounts.errors';
 import { UpdateAccount } from './update-account.service';
 
 @ApiTags('Trading accounts')
@@ -57,9 +57,11 @@ export class TradingAccountsController {
   }
 
   @Get(':trading_account_id')
+  @Header('Cache-Control', 'no-store')
   @Operation({
     summary: 'A trading account',
-    description: 'Its owner gets `login_url` while a login is needed.',
+    description:
+      'Its owner gets `login_url` while a login is needed, and `rotation_login_url` while new credentials wait for one.',
     reply: TradingAccountItem,
     permission: 'trading_account:view',
     apiKeys: false,
@@ -73,14 +75,16 @@ export class TradingAccountsController {
   }
 
   @Patch(':trading_account_id')
+  @Header('Cache-Control', 'no-store')
   @Operation({
     summary: 'Change nickname and preferences',
     description:
-      'Only what is given changes. It needs `manage` of the account. Credentials are rotated, not changed.',
+      'Only what is given changes. It needs `manage` of the account, and the owner for the preference ' +
+      '`session_expired_mail`. Credentials are rotated, not changed.',
     reply: TradingAccountItem,
     permission: 'trading_account:manage',
     apiKeys: false,
-    errors: [...bodyErrors, notFound, accountPermissionDenied],
+    errors: [...bodyErrors, notFound, accountPermissionDenied, ownerRequired],
   })
   async update(
     @CallerParam() caller: AuthenticatedCaller,

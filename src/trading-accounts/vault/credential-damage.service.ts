@@ -39,7 +39,7 @@ export class CredentialDamage {
   async confirm(read: StoredCredentials, part: CredentialPart, caller?: Caller): Promise<StoredCredentials> {
     const now = await this.db.transaction(async (tx) => {
       const account = await lock(tx, read.accountId);
-      const stored = account && (await this.sets.findById(read.id, tx));
+      const stored = account && (await this.sets.findById(read.accountId, read.id, tx));
       if (!stored) throw notFound();
       if (!isSame(stored.wrappedDataKey, read.wrappedDataKey)) return stored;
       if (part !== 'data_key' && !isSame(stored[FIELDS[part]], read[FIELDS[part]])) return stored;
@@ -55,15 +55,24 @@ export class CredentialDamage {
     const now = await this.db.transaction(async (tx) => {
       const account = await lock(tx, accountId);
       if (!account) throw notFound();
-      const { wrappedDataKey } = account;
-      if (!isSame(wrappedDataKey, read.wrappedDataKey)) return { accountId, wrappedDataKey };
+      if (!isSame(account.wrappedDataKey, read.wrappedDataKey)) return { accountId, ...account };
       await this.record(tx, account, { part, accountId });
       return null;
     });
     return now ?? refuse(part);
   }
 
-  /** Each set tells of a damage once: the next one of it is new when the set is, or its session. */
+  /** Of an account that is unlinked, whose last credentials these were. @throws credentials_damaged */
+  async recordLast(last: StoredCredentials, part: CredentialPart, caller: Caller): Promise<never> {
+    const { accountId, userId } = last;
+    if (!last.isDamaged) await this.tell(this.db, { part, accountId, userId, caller });
+    return refuse(part);
+  }
+
+  /**
+   * Each set tells of a damage once: the next one of it is new when the set is, or its session. The account is out of
+   * use, unless it has other credentials in force.
+   */
   private async record(
     tx: EntityManager,
     { userId }: LockedAccount,
@@ -71,18 +80,32 @@ export class CredentialDamage {
   ): Promise<void> {
     const { part, accountId } = found;
     const at = this.clock.date();
+    // Nothing opens without the key.
+    const damagedSet = part === 'data_key' ? null : found.setId;
     const [, marked] = await tx.query<[unknown[], number]>(
       `UPDATE trading_credentials SET damaged_at = $2
        WHERE trading_account_id = $1 AND damaged_at IS NULL AND ($3::uuid IS NULL OR id = $3)`,
-      // Nothing opens without the key.
-      [accountId, at, part === 'data_key' ? null : found.setId],
+      [accountId, at, damagedSet],
     );
-    if (marked === 0) return;
-    await tx.query(`UPDATE trading_accounts SET status = 'invalid', updated_at = $2 WHERE id = $1`, [
+    await tx.query(
+      `UPDATE trading_accounts SET status = 'invalid', updated_at = $2
+       WHERE id = $1 AND status <> 'invalid' AND NOT EXISTS
+         (SELECT FROM trading_credentials WHERE trading_account_id = $1 AND state = 'current' AND id <> $3)`,
+      [accountId, at, damagedSet],
+    );
+    if (marked > 0) await this.tell(tx, { ...found, userId });
+  }
+
+  private async tell(
+    db: EntityManager,
+    {
+      part,
       accountId,
-      at,
-    ]);
-    await this.events.record(tx, found.caller ?? systemCaller(newId()), {
+      userId,
+      caller,
+    }: { part: CredentialPart; accountId: string; userId: string; caller?: Caller },
+  ): Promise<void> {
+    await this.events.record(db, caller ?? systemCaller(newId()), {
       type: 'trading_account.integrity_failed',
       subject: `user:${userId}`,
       // Whoever read it has only found it.

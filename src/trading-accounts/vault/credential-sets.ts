@@ -21,12 +21,15 @@ export interface StoredCredentials extends SealedCredentials {
   userId: string;
   wrappedDataKey: Buffer;
   state: CredentialState;
+  /** Whether it was found that one of them is not what was stored. */
+  isDamaged: boolean;
 }
 
 /** Those of `StoredCredentials`, for questions that ask for more. A key that somebody has removed is an empty one. */
 export const STORED_COLUMNS = `
   credentials.id, credentials.api_key AS "apiKey", credentials.api_secret AS "apiSecret",
   credentials.access_token AS "accessToken", credentials.api_key_masked AS "apiKeyMasked", credentials.state,
+  credentials.damaged_at IS NOT NULL AS "isDamaged",
   account.id AS "accountId", account.user_id AS "userId", coalesce(account.wrapped_data_key, '') AS "wrappedDataKey"`;
 
 const STORED = `
@@ -58,9 +61,16 @@ export class CredentialSets {
     return row ?? null;
   }
 
-  /** A set by its own id. */
-  async findById(setId: string, tx: EntityManager = this.db): Promise<StoredCredentials | null> {
-    const [row] = await tx.query<StoredCredentials[]>(`${STORED} AND credentials.id = $1`, [setId]);
+  /** A set by its own id; null where it is another account's. */
+  async findById(
+    accountId: string,
+    setId: string,
+    tx: EntityManager = this.db,
+  ): Promise<StoredCredentials | null> {
+    const [row] = await tx.query<StoredCredentials[]>(
+      `${STORED} AND trading_account_id = $1 AND credentials.id = $2`,
+      [accountId, setId],
+    );
     return row ?? null;
   }
 

@@ -42,27 +42,24 @@ export class CredentialsVault {
   ) {}
 
   /** The key of a new account. @throws unavailable */
-  async newKey(accountId: string): Promise<AccountKey> {
-    return this.keys.create(accountId);
+  async newKey(accountId: string, userId: string): Promise<AccountKey> {
+    return this.keys.create(accountId, userId);
   }
 
   /** Encrypts a set, which gets an id of its own. @throws unavailable, credentials_damaged */
   async seal(key: AccountKey, { apiKey, apiSecret, accessToken }: Credentials): Promise<SealedCredentials> {
     const id = newId();
     const sealed = await this.withKey(key, (plain) => ({
-      apiKey: sealText(plain, apiKey, place(key.accountId, id, 'apiKey')),
-      apiSecret: sealText(plain, apiSecret, place(key.accountId, id, 'apiSecret')),
-      accessToken:
-        accessToken === null ? null : sealText(plain, accessToken, place(key.accountId, id, 'accessToken')),
+      apiKey: sealText(plain, apiKey, place(key, id, 'apiKey')),
+      apiSecret: sealText(plain, apiSecret, place(key, id, 'apiSecret')),
+      accessToken: accessToken === null ? null : sealText(plain, accessToken, place(key, id, 'accessToken')),
     }));
     return { id, ...sealed, apiKeyMasked: masked(apiKey) };
   }
 
   /** Encrypts the session of a new login for a set that is there. @throws unavailable, credentials_damaged */
   async sealAccessToken(key: AccountKey, setId: string, accessToken: string): Promise<Buffer> {
-    return this.withKey(key, (plain) =>
-      sealText(plain, accessToken, place(key.accountId, setId, 'accessToken')),
-    );
+    return this.withKey(key, (plain) => sealText(plain, accessToken, place(key, setId, 'accessToken')));
   }
 
   /**
@@ -85,6 +82,22 @@ export class CredentialsVault {
       }
     }
     throw unavailable({ retryAfter: 1 });
+  }
+
+  /**
+   * As `open`, of an account that has just been unlinked: what was read while it was locked cannot be compared with
+   * anything any more, so a damage is recorded as it is.
+   * @throws unavailable, credentials_damaged
+   */
+  async openLast<F extends CredentialField>(
+    last: StoredCredentials,
+    { fields, caller }: { fields: readonly F[]; caller: Caller },
+  ): Promise<Pick<Credentials, F>> {
+    try {
+      return await this.keys.use(last, (plain) => openFields(plain, last, fields));
+    } catch (error) {
+      return this.damage.recordLast(last, partOf(error), caller);
+    }
   }
 
   private async withKey<T>(key: AccountKey, work: (plain: Uint8Array) => T): Promise<T> {
@@ -121,7 +134,7 @@ function openFields<F extends CredentialField>(
   for (const field of fields) {
     const sealed = stored[field];
     try {
-      opened[field] = sealed && openText(plain, sealed, place(stored.accountId, stored.id, field));
+      opened[field] = sealed && openText(plain, sealed, place(stored, stored.id, field));
     } catch (error) {
       if (!(error instanceof IntegrityError)) throw error;
       throw new FieldDamaged(CREDENTIAL_NAMES[field]);
@@ -130,8 +143,9 @@ function openFields<F extends CredentialField>(
   return opened as Pick<Credentials, F>;
 }
 
-const place = (accountId: string, setId: string, field: CredentialField): string =>
-  `${accountId}:${setId}:${CREDENTIAL_NAMES[field]}`;
+/** Where a field belongs, its owner first: who can write to the database hands no account to somebody else. */
+const place = ({ userId, accountId }: AccountKey, setId: string, field: CredentialField): string =>
+  `${userId}:${accountId}:${setId}:${CREDENTIAL_NAMES[field]}`;
 
 function sealText(dataKey: Uint8Array, text: string, where: string): Buffer {
   const plain = Buffer.from(text);

@@ -24,6 +24,7 @@ export class CredentialsController {
       'refused. Each read is in the audit trail, with its reason, before the reply leaves.',
     reply: BrokerCredentials,
     permission: 'trading_credentials:read',
+    apiKeys: 'only',
     errors: [...bodyErrors, apiKeyRequired, notFound, noBrokerSession, credentialsDamaged, rateLimited],
   })
   async run(

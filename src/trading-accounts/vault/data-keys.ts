@@ -10,6 +10,8 @@ import { PlainKey } from './plain-key';
 /** The data key of an account, as it rests. */
 export interface AccountKey {
   accountId: string;
+  /** The account's owner. */
+  userId: string;
   wrappedDataKey: Buffer;
 }
 
@@ -51,10 +53,10 @@ export class DataKeys implements OnApplicationShutdown {
   ) {}
 
   /** A new key, under the master key. @throws unavailable */
-  async create(accountId: string): Promise<AccountKey> {
+  async create(accountId: string, userId: string): Promise<AccountKey> {
     const bytes = randomBytes(DATA_KEY_BYTES);
     try {
-      return { accountId, wrappedDataKey: await this.kms.wrap(bytes, dataKeyContext(accountId)) };
+      return { accountId, userId, wrappedDataKey: await this.kms.wrap(bytes, dataKeyContext(accountId)) };
     } finally {
       bytes.fill(0);
     }

@@ -64,7 +64,8 @@ export class HandOverCredentials {
   ): Promise<BrokerCredentials> {
     requirePermission(caller, 'trading_credentials:read');
     if (caller.apiKeyId === undefined || isFromBrowser) throw apiKeyRequired();
-    await this.limits.consume([this.limit, caller.apiKeyId]);
+    // Of the service, whichever of its keys: it can have fifty.
+    await this.limits.consume([this.limit, caller.userId]);
     const stored = await this.readLive(accountId);
     const { apiKey, accessToken } = await this.credentials.open(caller, stored, {
       fields: ['apiKey', 'accessToken'],

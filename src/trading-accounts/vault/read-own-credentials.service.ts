@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import { EntityManager } from 'typeorm';
 import { requirePermission } from '../../authz/require-permission';
 import { AppError } from '../../common/app-error';
 import { AuthenticatedCaller } from '../../common/caller';
@@ -10,24 +11,29 @@ import { Presence } from '../../mfa/presence.service';
 import { AccountAccess } from '../account-access.service';
 import { accountItem } from '../account-view';
 import { ListedTradingAccount, TradingAccountList } from '../reading/reading.dto';
-import { TradingAccount } from '../trading-account';
-import { credentialsDamaged, secondFactorRequired } from '../trading-accounts.errors';
+import { secondFactorRequired } from '../trading-accounts.errors';
 import { AuditedCredentials } from './audited-credentials.service';
-import { CredentialSets } from './credential-sets';
+import { STORED_COLUMNS, StoredCredentials } from './credential-sets';
+import { Credentials } from './credentials-vault.service';
 
 const READS = { name: 'own-credentials', points: 10, seconds: 3600 };
-/** Of one account, which is shown without them. */
-const OF_ONE_ACCOUNT = new Set([credentialsDamaged.code, notFound.code]);
+
+/** Those in force; before the first login those that wait for it. */
+const STORED = `
+  SELECT DISTINCT ON (account.id) ${STORED_COLUMNS}
+  FROM trading_accounts account JOIN trading_credentials credentials ON trading_account_id = account.id
+  WHERE account.id = ANY($1) AND account.status <> 'unlinked'
+  ORDER BY account.id, credentials.state = 'current' DESC`;
 
 /** Shows owners their secrets at brokers: a session that somebody has stolen is not enough, nor is a password. */
 @Injectable()
 export class ReadOwnCredentials {
   constructor(
+    private readonly db: EntityManager,
     private readonly identities: Identities,
     private readonly limits: Limits,
     private readonly presence: Presence,
     private readonly access: AccountAccess,
-    private readonly sets: CredentialSets,
     private readonly credentials: AuditedCredentials,
   ) {}
 
@@ -44,28 +50,23 @@ export class ReadOwnCredentials {
     await this.limits.consume([READS, caller.userId]);
     await this.presence.require(caller, { verificationToken });
     const { accounts, total } = await this.access.list(caller.userId, { limit, offset, ownedOnly: true });
-    const items: ListedTradingAccount[] = [];
-    for (const account of accounts)
-      items.push({ ...accountItem(account), ...(await this.secretsOf(caller, account)) });
+    const stored = await this.db.query<StoredCredentials[]>(STORED, [accounts.map(({ id }) => id)]);
+    const opened = await this.credentials.openAll(caller, stored, {
+      fields: ['apiKey', 'apiSecret', 'accessToken'],
+      reason: 'owner',
+    });
+    const items = accounts.map((account) => ({
+      ...accountItem(account),
+      ...shown(opened.get(account.id) ?? notFound()),
+    }));
     return { items, total, limit, offset, has_more: offset + accounts.length < total };
   }
+}
 
-  private async secretsOf(
-    caller: AuthenticatedCaller,
-    { id }: TradingAccount,
-  ): Promise<Pick<ListedTradingAccount, 'credentials' | 'credentials_error'>> {
-    try {
-      // Before the first login those that wait for it.
-      const stored = (await this.sets.find(id, 'current')) ?? (await this.sets.find(id, 'staged'));
-      if (!stored) throw notFound();
-      const { apiKey, apiSecret, accessToken } = await this.credentials.open(caller, stored, {
-        fields: ['apiKey', 'apiSecret', 'accessToken'],
-        reason: 'owner',
-      });
-      return { credentials: { api_key: apiKey, api_secret: apiSecret, access_token: accessToken } };
-    } catch (error) {
-      if (!(error instanceof AppError) || !OF_ONE_ACCOUNT.has(error.code)) throw error;
-      return { credentials: null, credentials_error: error.code };
-    }
-  }
+function shown(
+  opened: Credentials | AppError,
+): Pick<ListedTradingAccount, 'credentials' | 'credentials_error'> {
+  if (opened instanceof AppError) return { credentials: null, credentials_error: opened.code };
+  const { apiKey, apiSecret, accessToken } = opened;
+  return { credentials: { api_key: apiKey, api_secret: apiSecret, access_token: accessToken } };
 }

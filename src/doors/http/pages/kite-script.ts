@@ -8,7 +8,7 @@ history.replaceState(null, '', location.pathname);
 const at = (id) => document.getElementById(id);
 const [signIn, second, desk, accounts, link, result] = ['sign-in', 'second', 'desk', 'accounts', 'link', 'result'].map(at);
 let back = answer.get('status') === 'success' && answer.get('request_token') && answer.get('trading_account_id')
-  ? { id: answer.get('trading_account_id'), requestToken: answer.get('request_token') }
+  ? { id: answer.get('trading_account_id'), use: answer.get('use'), requestToken: answer.get('request_token') }
   : undefined;
 let accessToken;
 let mfaToken;
@@ -75,6 +75,7 @@ function entry(account) {
       + (account.status === 'active' ? end : '') + ' · ' + account.api_key_masked),
   );
   if (account.login_url) item.append(' ', button('Log in at Kite', () => location.assign(account.login_url)));
+  if (account.rotation_login_url) item.append(' ', button('Log in with the new app', () => location.assign(account.rotation_login_url)));
   if (account.status !== 'pending_login') item.append(' ', button('Verify', async () => {
     const { message, credentials_valid } = await call('POST', path + '/verify');
     await refreshAccounts();
@@ -99,9 +100,9 @@ async function refreshAccounts() {
 /** Hands in what Kite's login page has sent back: once, whatever comes of it. */
 async function finishLogin() {
   if (!back) return;
-  const { id, requestToken } = back;
+  const { id, use, requestToken } = back;
   back = undefined;
-  await call('POST', '../v1/trading-accounts/' + encodeURIComponent(id) + '/session', { request_token: requestToken });
+  await call('POST', '../v1/trading-accounts/' + encodeURIComponent(id) + '/session', { request_token: requestToken, use });
   show('done', 'Logged in at Kite: the account is active.');
 }
 

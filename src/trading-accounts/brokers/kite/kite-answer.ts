@@ -38,12 +38,14 @@ const KINDS = new Map<string, BrokerFailureKind>([
  */
 export function readAnswer<T>({ status, retryAfter, text }: KiteReply, shape: z.ZodType<T>): T {
   if (status === 429)
-    throw new BrokerFailure('unavailable', 'kite: too many calls', { retryAfter, isLimited: true });
+    throw new BrokerFailure('unavailable', 'kite: too many calls', { retryAfter, because: 'limited' });
   const said = parse(text);
   const error = failure.safeParse(said);
   const type = error.data?.error_type ?? '';
   const kind = KINDS.get(type);
-  if (kind) throw new BrokerFailure(kind, `kite: ${type} (${status})`, { retryAfter });
+  // Trouble there has a status of its own; what comes with another is about this call.
+  const because = kind === 'unavailable' && status < 500 ? 'declined' : undefined;
+  if (kind) throw new BrokerFailure(kind, `kite: ${type} (${status})`, { retryAfter, because });
   if (status >= 500) throw new BrokerFailure('unavailable', `kite: status ${status}`, { retryAfter });
   const data = status === 200 ? success.safeParse(said) : undefined;
   const wanted = data?.success ? shape.safeParse(data.data.data) : undefined;

@@ -76,7 +76,8 @@ export class KiteBroker implements Broker {
 
   private async ask<T>(operation: BrokerOperation, request: KiteRequest, shape: z.ZodType<T>): Promise<T> {
     const baseUrl = this.config.KITE_API_BASE_URL;
-    if (!baseUrl) throw new BrokerFailure('unavailable', 'kite: KITE_API_BASE_URL is not set');
+    if (!baseUrl)
+      throw new BrokerFailure('unavailable', 'kite: KITE_API_BASE_URL is not set', { because: 'left_alone' });
     return this.calls.run(operation, request.method !== 'POST', async (signal) =>
       readAnswer(await sendToKite(baseUrl, request, signal), shape),
     );
