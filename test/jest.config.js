@@ -6,6 +6,8 @@ module.exports = {
   testEnvironment: 'node',
   testTimeout: 30_000,
   maxWorkers: 3,
+  // Each spec leaves its copy of every module behind; with dozens of them collecting garbage stops a worker for seconds.
+  workerIdleMemoryLimit: '700MB',
   globalSetup: '<rootDir>/test/support/global-setup.ts',
   globalTeardown: '<rootDir>/test/support/global-teardown.ts',
   // Nest 12, jose, openid-client, oidc-provider and some of their dependencies are ESM only; jest runs CommonJS, so they are compiled too.
