@@ -5,7 +5,7 @@ module.exports = {
   testRegex: '\\.spec\\.ts$',
   testEnvironment: 'node',
   testTimeout: 30_000,
-  maxWorkers: 3,
+  maxWorkers: 2,
   // Each spec leaves its copy of every module behind; with dozens of them collecting garbage stops a worker for seconds.
   workerIdleMemoryLimit: '700MB',
   globalSetup: '<rootDir>/test/support/global-setup.ts',
