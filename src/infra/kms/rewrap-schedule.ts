@@ -9,11 +9,10 @@ import { DataSource } from 'typeorm';
 import { BACKGROUND } from '../background';
 import { advisoryLocks } from '../database/advisory-locks';
 import { whileHolding } from '../database/while-holding';
-import { withDeadline } from '../deadline';
+import { Repeated } from '../repeated';
 import { Rewrap } from './rewrap.service';
 
 const EVERY_MS = 3_600_000;
-const STOP_MS = 2_000;
 /** Ids in one line of the log. */
 const NAMED = 10;
 
@@ -24,9 +23,7 @@ const NAMED = 10;
 @Injectable()
 export class RewrapSchedule implements OnApplicationBootstrap, BeforeApplicationShutdown {
   private readonly logger = new Logger('Rewrap');
-  private readonly stop = new AbortController();
-  private timer?: NodeJS.Timeout;
-  private running: Promise<void> = Promise.resolve();
+  private readonly repeated = new Repeated(EVERY_MS, (signal) => this.run(signal));
 
   constructor(
     private readonly rewrap: Rewrap,
@@ -35,30 +32,24 @@ export class RewrapSchedule implements OnApplicationBootstrap, BeforeApplication
   ) {}
 
   onApplicationBootstrap(): void {
-    if (this.background) this.running = this.run();
+    if (this.background) this.repeated.start();
   }
 
   /** Runs before the database pool closes. */
   async beforeApplicationShutdown(): Promise<void> {
-    this.stop.abort();
-    clearTimeout(this.timer);
-    await withDeadline(this.running, STOP_MS, 'the re-wrapping').catch(() => {});
+    await this.repeated.stop();
   }
 
-  private async run(): Promise<void> {
+  private async run(signal: AbortSignal): Promise<void> {
     try {
-      await whileHolding(this.source, advisoryLocks.rewrap, () => this.finish());
+      await whileHolding(this.source, advisoryLocks.rewrap, () => this.finish(signal));
     } catch (error) {
       this.logger.warn(`re-wrapping stopped: ${(error as Error).message}`);
     }
-    if (this.stop.signal.aborted) return;
-    this.timer = setTimeout(() => {
-      this.running = this.run();
-    }, EVERY_MS).unref();
   }
 
-  private async finish(): Promise<void> {
-    const { version, rewrapped, noKey } = await this.rewrap.run({ signal: this.stop.signal });
+  private async finish(signal: AbortSignal): Promise<void> {
+    const { version, rewrapped, noKey } = await this.rewrap.run({ signal });
     for (const [table, rows] of rewrapped) {
       this.logger.log(`${rows} secrets in ${table} are under version ${version} of the master key now`);
     }

@@ -6,22 +6,19 @@ import {
   OnApplicationBootstrap,
 } from '@nestjs/common';
 import { BACKGROUND } from '../../infra/background';
-import { withDeadline } from '../../infra/deadline';
 import { DependencyLog } from '../../infra/logging/dependency-log';
 import { failureReason } from '../../infra/logging/failure-reason';
+import { Repeated } from '../../infra/repeated';
 import { ExpireSessions } from './expire-sessions';
 
 const EVERY_MS = 60_000;
-const STOP_MS = 2_000;
 
 /** Has the end of sessions noticed when the service starts, and every minute. An error is logged, and the next minute tries again. */
 @Injectable()
 export class ExpirySchedule implements OnApplicationBootstrap, BeforeApplicationShutdown {
   private readonly logger = new Logger('TradingAccounts');
   private readonly log = new DependencyLog(this.logger, 'The end of sessions at brokers is not noticed');
-  private readonly stop = new AbortController();
-  private timer?: NodeJS.Timeout;
-  private running: Promise<void> = Promise.resolve();
+  private readonly repeated = new Repeated(EVERY_MS, (signal) => this.run(signal));
 
   constructor(
     private readonly expire: ExpireSessions,
@@ -29,27 +26,21 @@ export class ExpirySchedule implements OnApplicationBootstrap, BeforeApplication
   ) {}
 
   onApplicationBootstrap(): void {
-    if (this.background) this.running = this.run();
+    if (this.background) this.repeated.start();
   }
 
   /** Runs before the database pool closes. */
   async beforeApplicationShutdown(): Promise<void> {
-    this.stop.abort();
-    clearTimeout(this.timer);
-    await withDeadline(this.running, STOP_MS, 'the end of sessions').catch(() => {});
+    await this.repeated.stop();
   }
 
-  private async run(): Promise<void> {
+  private async run(signal: AbortSignal): Promise<void> {
     try {
-      const ended = await this.expire.run(this.stop.signal);
+      const ended = await this.expire.run(signal);
       if (ended > 0) this.logger.log(`${ended} sessions at brokers are over`);
       this.log.worked();
     } catch (error) {
       this.log.failed(failureReason(error));
     }
-    if (this.stop.signal.aborted) return;
-    this.timer = setTimeout(() => {
-      this.running = this.run();
-    }, EVERY_MS).unref();
   }
 }
