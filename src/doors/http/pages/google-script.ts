@@ -1,3 +1,5 @@
+import { attemptScript } from './attempt-script';
+
 /**
  * The script of the page that Google sends the browser back to, as the browser runs it. It takes code and state out of
  * the address (and so out of the history and of any Referer), hands them in, and asks for the second factor where the
@@ -11,13 +13,7 @@ const second = document.getElementById('second');
 const result = document.getElementById('result');
 let mfaToken;
 
-function show(kind, message) {
-  const line = document.createElement('p');
-  line.textContent = message;
-  result.className = kind;
-  result.replaceChildren(line);
-}
-
+${attemptScript}
 async function call(path, body) {
   const reply = await fetch(path, {
     method: 'POST',
@@ -34,18 +30,6 @@ async function call(path, body) {
 function signedIn({ user }) {
   start.hidden = second.hidden = true;
   show('done', 'Signed in as ' + user.name + ' (' + user.email + ').');
-}
-
-async function attempt(work) {
-  show('', '');
-  for (const button of document.querySelectorAll('button')) button.disabled = true;
-  try {
-    await work();
-  } catch (error) {
-    show('failed', error.name === 'Error' ? error.message : 'The service cannot be reached right now. Please try again.');
-  } finally {
-    for (const button of document.querySelectorAll('button')) button.disabled = false;
-  }
 }
 
 start.addEventListener('submit', (event) => {

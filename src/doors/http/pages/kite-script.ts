@@ -1,3 +1,5 @@
+import { attemptScript } from './attempt-script';
+
 /**
  * The script of /dev/kite, as the browser runs it. What Kite's login page hands back is taken out of the address (and
  * so out of the history and of any Referer) before anything else, and handed in as soon as somebody is signed in.
@@ -13,13 +15,7 @@ let back = answer.get('status') === 'success' && answer.get('request_token') && 
 let accessToken;
 let mfaToken;
 
-function show(kind, message) {
-  const line = document.createElement('p');
-  line.textContent = message;
-  result.className = kind;
-  result.replaceChildren(line);
-}
-
+${attemptScript}
 async function send(method, path, body) {
   const reply = await fetch(path, {
     method,
@@ -127,18 +123,6 @@ async function signedIn(outcome) {
   }
   accessToken = outcome.access_token;
   await enter();
-}
-
-async function attempt(work) {
-  show('', '');
-  for (const one of document.querySelectorAll('button')) one.disabled = true;
-  try {
-    await work();
-  } catch (error) {
-    show('failed', error.name === 'Error' ? error.message : 'The service cannot be reached right now. Please try again.');
-  } finally {
-    for (const one of document.querySelectorAll('button')) one.disabled = false;
-  }
 }
 
 function onSubmit(form, work) {
