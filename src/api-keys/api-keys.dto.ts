@@ -1,6 +1,7 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import { ArrayMaxSize, ArrayMinSize, ArrayUnique, IsArray, IsOptional, Matches } from 'class-validator';
 import { IsInstant } from '../common/is-instant.decorator';
+import { PageReply } from '../common/pagination';
 import { IsName } from '../identities/profile-fields.decorators';
 
 const ID = { example: '0192f0a4-5c1e-7cc2-b4d5-7f3d7f1e9f10', format: 'uuid' };
@@ -81,19 +82,7 @@ export class CreatedApiKey {
   key!: ApiKeyItem;
 }
 
-export class ApiKeyList {
+export class ApiKeyList extends PageReply {
   @ApiProperty({ type: [ApiKeyItem] })
   items!: ApiKeyItem[];
-
-  @ApiProperty({ example: 1, description: 'On all pages' })
-  total!: number;
-
-  @ApiProperty({ example: 50 })
-  limit!: number;
-
-  @ApiProperty({ example: 0 })
-  offset!: number;
-
-  @ApiProperty({ example: false })
-  has_more!: boolean;
 }

@@ -3,7 +3,7 @@ import { EntityManager, IsNull } from 'typeorm';
 import { requirePermission } from '../authz/require-permission';
 import { IdentifiedCaller } from '../common/caller';
 import { notFound } from '../common/common.errors';
-import { PageQuery } from '../common/pagination';
+import { pageOf, PageQuery } from '../common/pagination';
 import { Identities } from '../identities/identities.service';
 import { apiKeyItem } from './api-key-item';
 import { ApiKey } from './api-key.entity';
@@ -18,15 +18,15 @@ export class ListApiKeys {
   ) {}
 
   /** @throws permission_denied, not_found */
-  async run(caller: IdentifiedCaller, userId: string, { limit, offset }: PageQuery): Promise<ApiKeyList> {
+  async run(caller: IdentifiedCaller, userId: string, page: PageQuery): Promise<ApiKeyList> {
     requirePermission(caller, 'user:read');
     if (!(await this.identities.findById(userId))) throw notFound();
     const [keys, total] = await this.db.findAndCount(ApiKey, {
       where: { userId, revokedAt: IsNull() },
       order: { id: 'DESC' },
-      take: limit,
-      skip: offset,
+      take: page.limit,
+      skip: page.offset,
     });
-    return { items: keys.map(apiKeyItem), total, limit, offset, has_more: offset + keys.length < total };
+    return pageOf(keys.map(apiKeyItem), total, page);
   }
 }

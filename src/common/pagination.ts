@@ -1,5 +1,5 @@
 import { applyDecorators } from '@nestjs/common';
-import { ApiPropertyOptional } from '@nestjs/swagger';
+import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import { Transform } from 'class-transformer';
 import { IsInt, Max, Min } from 'class-validator';
 import { Maybe } from './maybe.decorator';
@@ -29,4 +29,28 @@ export class PageQuery {
   @Maybe()
   @IsWholeNumber(0, MAX_OFFSET)
   offset: number = 0;
+}
+
+/** What every listing answers beside its `items`. */
+export class PageReply {
+  @ApiProperty({ example: 1, description: 'On all pages' })
+  total!: number;
+
+  @ApiProperty({ example: 50 })
+  limit!: number;
+
+  @ApiProperty({ example: 0 })
+  offset!: number;
+
+  @ApiProperty({ example: false })
+  has_more!: boolean;
+}
+
+/** @param items of this page. @param total on all pages. */
+export function pageOf<T>(
+  items: T[],
+  total: number,
+  { limit, offset }: PageQuery,
+): PageReply & { items: T[] } {
+  return { items, total, limit, offset, has_more: offset + items.length < total };
 }

@@ -3,7 +3,7 @@ import { Transform } from 'class-transformer';
 import { IsIn, IsUUID, ValidateIf } from 'class-validator';
 import { IsText } from '../common/is-text.decorator';
 import { Maybe } from '../common/maybe.decorator';
-import { PageQuery } from '../common/pagination';
+import { PageQuery, PageReply } from '../common/pagination';
 import { IsEmailAddress } from '../identities/is-email-address.decorator';
 import { IsIanaTimezone, IsLocaleTag, IsName, IsPhone } from '../identities/profile-fields.decorators';
 import type { UserKind, UserStatus } from '../identities/user.entity';
@@ -32,24 +32,15 @@ export class AccountItem extends OmitType(Account, [
   'trading_accounts',
 ]) {}
 
-export class AccountList {
+export class AccountList extends PageReply {
   @ApiProperty({ type: [AccountItem], description: 'Newest first; by address where `email` was given' })
   items!: AccountItem[];
 
   @ApiProperty({ example: 1, description: 'All that fit the filters, counted up to 10,000' })
-  total!: number;
+  override total!: number;
 
   @ApiProperty({ example: true, description: 'False: there are more than `total`' })
   total_is_exact!: boolean;
-
-  @ApiProperty({ example: 50 })
-  limit!: number;
-
-  @ApiProperty({ example: 0 })
-  offset!: number;
-
-  @ApiProperty({ example: false })
-  has_more!: boolean;
 }
 
 /** Without `example`: Swagger UI would fill them all in, and find nobody. */

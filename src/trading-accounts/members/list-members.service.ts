@@ -3,7 +3,7 @@ import { EntityManager } from 'typeorm';
 import { requirePermission } from '../../authz/require-permission';
 import { AuthenticatedCaller } from '../../common/caller';
 import { Clock } from '../../common/clock';
-import { PageQuery } from '../../common/pagination';
+import { pageOf, PageQuery } from '../../common/pagination';
 import { AccountAccess } from '../account-access.service';
 import { Member, memberItem } from './member-item';
 import { MemberList } from './members.dto';
@@ -20,11 +20,7 @@ export class ListMembers {
   ) {}
 
   /** @throws feature_disabled, permission_denied, not_found, account_permission_denied */
-  async run(
-    caller: AuthenticatedCaller,
-    accountId: string,
-    { limit, offset }: PageQuery,
-  ): Promise<MemberList> {
+  async run(caller: AuthenticatedCaller, accountId: string, page: PageQuery): Promise<MemberList> {
     requirePermission(caller, 'trading_account:view');
     this.sharing.requireOn();
     const { isOwner } = await this.access.require(caller, accountId, 'manage');
@@ -42,15 +38,8 @@ export class ListMembers {
               member.created_at AS "createdAt", expires_at AS "expiresAt",
               CASE WHEN $3 OR user_id = $4 OR granted_by = 'user:' || $4::text THEN email END AS email
        ${living} ORDER BY member.id DESC LIMIT $5 OFFSET $6`,
-      [...scope, isOwner, caller.userId, limit, offset],
+      [...scope, isOwner, caller.userId, page.limit, page.offset],
     );
-    const total = counted?.total ?? 0;
-    return {
-      items: members.map(memberItem),
-      total,
-      limit,
-      offset,
-      has_more: offset + members.length < total,
-    };
+    return pageOf(members.map(memberItem), counted?.total ?? 0, page);
   }
 }

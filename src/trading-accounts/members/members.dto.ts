@@ -1,6 +1,7 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import { ArrayMaxSize, ArrayMinSize, ArrayUnique, IsArray, IsIn, IsOptional } from 'class-validator';
 import { IsInstant } from '../../common/is-instant.decorator';
+import { PageReply } from '../../common/pagination';
 import { IsEmailAddress } from '../../identities/is-email-address.decorator';
 import { ACCOUNT_PERMISSIONS, AccountPermission } from '../trading-account';
 
@@ -72,19 +73,7 @@ export class MemberItem {
   expires_at!: string | null;
 }
 
-export class MemberList {
+export class MemberList extends PageReply {
   @ApiProperty({ type: [MemberItem] })
   items!: MemberItem[];
-
-  @ApiProperty({ example: 1 })
-  total!: number;
-
-  @ApiProperty({ example: 50 })
-  limit!: number;
-
-  @ApiProperty({ example: 0 })
-  offset!: number;
-
-  @ApiProperty({ example: false })
-  has_more!: boolean;
 }

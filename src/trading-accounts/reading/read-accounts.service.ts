@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { requirePermission } from '../../authz/require-permission';
 import { IdentifiedCaller } from '../../common/caller';
 import { Clock } from '../../common/clock';
-import { PageQuery } from '../../common/pagination';
+import { pageOf, PageQuery } from '../../common/pagination';
 import { AccountAccess } from '../account-access.service';
 import { accountItem } from '../account-view';
 import { LoginUrls } from '../logins/login-urls.service';
@@ -19,16 +19,11 @@ export class ReadAccounts {
   ) {}
 
   /** Owned and shared ones. @throws permission_denied */
-  async list(caller: IdentifiedCaller, { limit, offset }: PageQuery): Promise<TradingAccountList> {
+  async list(caller: IdentifiedCaller, page: PageQuery): Promise<TradingAccountList> {
     requirePermission(caller, 'trading_account:view');
-    const { accounts, total } = await this.access.list(caller.userId, { limit, offset });
-    return {
-      items: accounts.map((account) => accountItem(account)),
-      total,
-      limit,
-      offset,
-      has_more: offset + accounts.length < total,
-    };
+    const { accounts, total } = await this.access.list(caller.userId, page);
+    const items = accounts.map((account) => accountItem(account));
+    return pageOf(items, total, page);
   }
 
   /** @throws permission_denied, not_found, account_permission_denied, unavailable */

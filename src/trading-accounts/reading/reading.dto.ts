@@ -2,7 +2,7 @@ import { ApiProperty, ApiPropertyOptional, OmitType } from '@nestjs/swagger';
 import { Transform } from 'class-transformer';
 import { IsBoolean, IsOptional } from 'class-validator';
 import { Maybe } from '../../common/maybe.decorator';
-import { PageQuery } from '../../common/pagination';
+import { PageQuery, PageReply } from '../../common/pagination';
 import { IsNickname } from './is-nickname.decorator';
 import { IsPreferences } from './is-preferences.decorator';
 import { TradingAccountItem } from '../trading-accounts.dto';
@@ -59,21 +59,9 @@ export class ListedTradingAccount extends OmitType(TradingAccountItem, ['login_u
   credentials_error?: string;
 }
 
-export class TradingAccountList {
+export class TradingAccountList extends PageReply {
   @ApiProperty({ type: [ListedTradingAccount] })
   items!: ListedTradingAccount[];
-
-  @ApiProperty({ example: 1, description: 'On all pages' })
-  total!: number;
-
-  @ApiProperty({ example: 50 })
-  limit!: number;
-
-  @ApiProperty({ example: 0 })
-  offset!: number;
-
-  @ApiProperty({ example: false })
-  has_more!: boolean;
 }
 
 export class UpdateTradingAccountBody {

@@ -4,7 +4,7 @@ import { requirePermission } from '../../authz/require-permission';
 import { AppError } from '../../common/app-error';
 import { AuthenticatedCaller } from '../../common/caller';
 import { notAuthenticated, notFound } from '../../common/common.errors';
-import { PageQuery } from '../../common/pagination';
+import { pageOf, PageQuery } from '../../common/pagination';
 import { Identities } from '../../identities/identities.service';
 import { Limits } from '../../infra/limits/limits';
 import { Presence } from '../../mfa/presence.service';
@@ -40,7 +40,7 @@ export class ReadOwnCredentials {
   /** @throws permission_denied, second_factor_required, rate_limited, verification_required, unavailable */
   async list(
     caller: AuthenticatedCaller,
-    { limit, offset }: PageQuery,
+    page: PageQuery,
     verificationToken?: string,
   ): Promise<TradingAccountList> {
     requirePermission(caller, 'trading_account:view');
@@ -49,7 +49,7 @@ export class ReadOwnCredentials {
     if (!user.mfaEnabled) throw secondFactorRequired();
     await this.limits.consume([READS, caller.userId]);
     await this.presence.require(caller, { verificationToken });
-    const { accounts, total } = await this.access.list(caller.userId, { limit, offset, ownedOnly: true });
+    const { accounts, total } = await this.access.list(caller.userId, { ...page, ownedOnly: true });
     const stored = await this.db.query<StoredCredentials[]>(STORED, [accounts.map(({ id }) => id)]);
     const opened = await this.credentials.openAll(caller, stored, {
       fields: ['apiKey', 'apiSecret', 'accessToken'],
@@ -59,7 +59,7 @@ export class ReadOwnCredentials {
       ...accountItem(account),
       ...shown(opened.get(account.id) ?? notFound()),
     }));
-    return { items, total, limit, offset, has_more: offset + accounts.length < total };
+    return pageOf(items, total, page);
   }
 }
 
