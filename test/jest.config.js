@@ -3,7 +3,7 @@ module.exports = {
   rootDir: '..',
   roots: ['<rootDir>/src', '<rootDir>/test'],
   testRegex: '\\.spec\\.ts$',
-  testEnvironment: 'node',
+  testEnvironment: '<rootDir>/test/support/telling-environment.js',
   testTimeout: 30_000,
   maxWorkers: 2,
   // Each spec leaves its copy of every module behind; with dozens of them collecting garbage stops a worker for seconds.

@@ -1,5 +1,5 @@
 import 'reflect-metadata';
-import { INestApplication } from '@nestjs/common';
+import { INestApplication, LoggerService } from '@nestjs/common';
 import { randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -89,9 +89,24 @@ export async function startService(
   };
 }
 
+declare global {
+  /** What services logged as errors during the present test, see telling-environment.js. */
+  var serviceErrors: string[] | undefined;
+}
+
+/** LOG_LEVEL is `silent`; what went wrong is kept for whoever reads of a failed test. */
+class TellingLogger implements LoggerService {
+  log(): void {}
+  warn(): void {}
+  error(...what: unknown[]): void {
+    globalThis.serviceErrors?.push(`${new Date().toISOString()} ${JSON.stringify(what)}`);
+  }
+}
+
 async function start(env: Record<string, string>, stores: TestDatabase): Promise<TestService> {
   const config = loadConfig(env);
   const app = await createApp(config);
+  if (env.LOG_LEVEL === 'silent') app.useLogger(new TellingLogger());
   await app.listen(0, '127.0.0.1');
   const url = await app.getUrl();
   newestApp = app;
