@@ -12,8 +12,12 @@ import { Clock } from '../../src/common/clock';
 import { Config, CONFIG, loadConfig } from '../../src/config/config';
 import { MailboxEntry, MailboxTransport } from '../../src/infra/mail/mailbox-transport';
 import { openApiDocument } from '../../src/doors/http/openapi';
+import { Events } from '../../src/infra/events/events';
 import { createTestDatabase, TestDatabase } from './database';
+import { checkEvents } from './event-check';
 import { ResponseCheck } from './response-check';
+import { noteEvents } from './seen-events';
+import { notesFolder } from './seen-replies';
 
 export interface TestService {
   url: string;
@@ -82,6 +86,8 @@ export async function startService(
     ...service,
     another: (more = {}) => start({ ...env, ...more }, database),
     stop: async () => {
+      // Servers of one spec's own may be gone by now, and a service may have been stopped already.
+      if (!stores) await noteEvents(service.db, notesFolder()).catch(() => undefined);
       await service.stop();
       rmSync(keys, { recursive: true, force: true });
       if (!stores) await database.drop();
@@ -90,14 +96,16 @@ export async function startService(
 }
 
 declare global {
-  /** What services logged as errors during the present test, see telling-environment.js. */
+  /** What services logged as errors and warnings in this spec, see telling-environment.js. */
   var serviceErrors: string[] | undefined;
 }
 
 /** LOG_LEVEL is `silent`; what went wrong is kept for whoever reads of a failed test. */
 class TellingLogger implements LoggerService {
   log(): void {}
-  warn(): void {}
+  warn(...what: unknown[]): void {
+    this.error(...what);
+  }
   error(...what: unknown[]): void {
     globalThis.serviceErrors?.push(`${new Date().toISOString()} ${JSON.stringify(what)}`);
   }
@@ -106,6 +114,7 @@ class TellingLogger implements LoggerService {
 async function start(env: Record<string, string>, stores: TestDatabase): Promise<TestService> {
   const config = loadConfig(env);
   const app = await createApp(config);
+  checkEvents(app.get(Events));
   if (env.LOG_LEVEL === 'silent') app.useLogger(new TellingLogger());
   await app.listen(0, '127.0.0.1');
   const url = await app.getUrl();
@@ -155,6 +164,7 @@ export function client(url: string): Client {
   const ip = `10.${(number >> 16) & 255}.${(number >> 8) & 255}.${number & 255}`;
   const prepare = (test: request.Test, token?: string): request.Test => {
     test.set('X-Forwarded-For', ip).set('User-Agent', 'test-browser/1.0');
+    tellCode(test);
     test.expect((reply) => checkResponse(reply, test));
     return token === undefined ? test : test.set('Authorization', `Bearer ${token}`);
   };
@@ -165,6 +175,20 @@ export function client(url: string): Client {
     put: (path, body, token) => prepare(request(url).put(path), token).send(body),
     patch: (path, body, token) => prepare(request(url).patch(path), token).send(body),
     delete: (path, token) => prepare(request(url).delete(path), token),
+  };
+}
+
+/** Of a reply with an unexpected status the failure names the problem's `code` too, and the call. */
+function tellCode(test: request.Test): void {
+  const inner = test as unknown as {
+    _assertStatus(status: number, reply: request.Response): Error | undefined;
+  };
+  const assertStatus = inner._assertStatus.bind(test);
+  inner._assertStatus = (status, reply) => {
+    const error = assertStatus(status, reply);
+    if (error)
+      error.message += ` (${test.method} ${test.url}: ${String((reply.body as { code?: string })?.code)})`;
+    return error;
   };
 }
 

@@ -6,7 +6,7 @@ const { TestEnvironment } = require('jest-environment-node');
  */
 module.exports = class TellingEnvironment extends TestEnvironment {
   handleTestEvent({ name, test }) {
-    if (name === 'test_start') this.global.serviceErrors = [];
+    if (name === 'setup') this.global.serviceErrors = [];
     if (name === 'test_done' && test.errors.length > 0 && this.global.serviceErrors?.length > 0) {
       const lines = this.global.serviceErrors.slice(-10).map((error) => `  ${error.slice(0, 600)}\n`);
       process.stderr.write(`What the service said during "${test.name}":\n${lines.join('')}`);

@@ -15,18 +15,25 @@ export class ImpatientRedis extends Redis {
     const [command] = args;
     // The one it goes to: another connection may stand by the time the deadline is over.
     const { stream } = this;
+    const read = bytesRead(stream);
     const answer = super.sendCommand(...args);
     command.promise.catch((error: Error) => {
-      if (error.message === TIMED_OUT) destroyIfSilent(stream);
+      if (error.message === TIMED_OUT) destroyIfSilent(stream, read, command.name);
     });
     return answer;
   }
 }
 
-/** Unless bytes are waiting to be read: then Redis was in time, and it was this process that stood still. */
-function destroyIfSilent(stream: Redis['stream'] | undefined): void {
-  const read = stream instanceof Socket ? stream.bytesRead : 0;
+/**
+ * Unless anything has come since the command was sent: then Redis answers, and it was this command that was lost. What
+ * waits to be read counts, because then it was this process that stood still.
+ */
+function destroyIfSilent(stream: Redis['stream'] | undefined, read: number, command: string): void {
   setImmediate(() => {
-    if (!(stream instanceof Socket) || stream.bytesRead === read) stream?.destroy();
+    if (bytesRead(stream) === read)
+      stream?.destroy(new Error(`gave up the connection: no answer to ${command.toUpperCase()}`));
   });
 }
+
+const bytesRead = (stream: Redis['stream'] | undefined): number =>
+  stream instanceof Socket ? stream.bytesRead : 0;
