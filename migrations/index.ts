@@ -9,6 +9,8 @@ import { AccountAdministration1700000000008 } from './0008-account-administratio
 import { AuthProviders1700000000009 } from './0009-auth-providers';
 import { ApiKeys1700000000010 } from './0010-api-keys';
 import { TradingAccounts1700000000011 } from './0011-trading-accounts';
+import { AuditChain1700000000012 } from './0012-audit-chain';
+import { ExportsAndWebhooks1700000000013 } from './0013-exports-and-webhooks';
 
 /** Every step, oldest first. A step that has been released never changes. */
 export const migrations = [
@@ -23,4 +25,6 @@ export const migrations = [
   AuthProviders1700000000009,
   ApiKeys1700000000010,
   TradingAccounts1700000000011,
+  AuditChain1700000000012,
+  ExportsAndWebhooks1700000000013,
 ];

@@ -7,6 +7,7 @@ import { AppModule } from './app.module';
 import { malformedRequest } from './common/common.errors';
 import { Config } from './config/config';
 import { logRequests } from './doors/http/access-log';
+import { serveAsyncApi } from './doors/http/asyncapi';
 import { trustedProxies } from './doors/http/client-address';
 import { closeIdleConnections } from './doors/http/close-idle-connections';
 import { answerUnreadableRequests } from './doors/http/unreadable-request';
@@ -75,6 +76,7 @@ export async function createApp(config: Config): Promise<NestFastifyApplication>
     maxAge: 600,
   });
   serveOpenApi(app, config);
+  serveAsyncApi(fastify, config);
   if (config.DOCS_ENABLED) serveRedoc(fastify);
   return app;
 }

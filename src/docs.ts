@@ -1,4 +1,4 @@
-/** `npm run docs`: writes docs/openapi.json, .env.example and the tables of the README. A test keeps them equal. */
+/** `npm run docs`: writes docs/openapi.json, docs/asyncapi.json, .env.example and the tables of the README. A test keeps them equal. */
 import 'reflect-metadata';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { NestFactory } from '@nestjs/core';
@@ -7,6 +7,7 @@ import { AppModule } from './app.module';
 import { loadConfig } from './config/config';
 import { envExample } from './config/env-example';
 import { fillReadme } from './docs/readme-tables';
+import { asyncApiDocument } from './doors/http/asyncapi';
 import { openApiDocument } from './doors/http/openapi';
 
 async function main(): Promise<void> {
@@ -18,6 +19,7 @@ async function main(): Promise<void> {
     logger: false,
   });
   writeFileSync('docs/openapi.json', `${JSON.stringify(openApiDocument(app, config), null, 2)}\n`);
+  writeFileSync('docs/asyncapi.json', `${JSON.stringify(asyncApiDocument(config), null, 2)}\n`);
   writeFileSync('.env.example', envExample());
   if (existsSync('README.md')) writeFileSync('README.md', fillReadme(readFileSync('README.md', 'utf8')));
 }

@@ -178,6 +178,8 @@ describe('loadConfig', () => {
     ['KMS_PROVIDER', 'paper'],
     ['TRUSTED_PROXIES', '10.0.0.0/33'],
     ['TRUSTED_PROXIES', 'proxy.local'],
+    ['WEBHOOK_PRIVATE_NETWORKS', '10.0.0.0/33'],
+    ['WEBHOOK_PRIVATE_NETWORKS', '10.0.0.0/8,receiver.internal'],
     ['CORS_ALLOWED_ORIGINS', '*'],
     ['CORS_ALLOWED_ORIGINS', 'https://app.example.org/path'],
     ['GOOGLE_OAUTH_ISSUER', 'accounts.google.com'],
@@ -276,6 +278,8 @@ describe.each(['production', 'staging'])('loadConfig in %s', (ENVIRONMENT) => {
     ['KITE_API_BASE_URL', 'http://api.kite.trade'],
     ['KITE_LOGIN_URL', 'http://127.0.0.1:1234/connect/login'],
     ['LOCAL_KMS_KEY_PATH', '/nowhere/master.key'],
+    ['WEBHOOK_PRIVATE_NETWORKS', '10.0.0.0/8,0.0.0.0/0'],
+    ['WEBHOOK_PRIVATE_NETWORKS', '::/0'],
   ])('refuses %s=%s alone', (name, value) => {
     expect(names(problemsOf({ ...good, [name]: value }))).toEqual([name]);
   });

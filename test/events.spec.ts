@@ -1,8 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Logger } from '@nestjs/common';
+import { Config } from '../src/config/config';
 import { EventStream, STREAM_FIELDS, STREAM_KEY, Superseded } from '../src/infra/events/event-stream';
 import { EventBacklog } from '../src/infra/events/event-backlog';
-import { RecordedEvent } from '../src/infra/events/recorded-event';
+import { LinkedEvent, RecordedEvent } from '../src/infra/events/recorded-event';
 import { Relay } from '../src/infra/events/relay';
 import { Metrics } from '../src/infra/metrics/metrics';
 import { createTestDatabase, TestDatabase } from './support/database';
@@ -13,8 +14,11 @@ describe('events', () => {
   let world: EventWorld;
   let relay: Relay | undefined;
 
-  const startRelay = (prepare: (relay: Relay) => void = () => undefined): void => {
-    relay = new Relay(world.config, true);
+  const startRelay = (
+    prepare: (relay: Relay) => void = () => undefined,
+    settings: Partial<Config> = {},
+  ): void => {
+    relay = new Relay({ ...world.config, ...settings }, true);
     prepare(relay);
     relay.onApplicationBootstrap();
   };
@@ -29,8 +33,7 @@ describe('events', () => {
     world = await EventWorld.create(stores.databaseUrl, stores.redisUrl);
   });
   beforeEach(async () => {
-    await world.db.query('DELETE FROM event_outbox');
-    await world.redis.flushdb();
+    await world.forget();
   });
   afterEach(stopRelay);
   afterAll(async () => {
@@ -38,7 +41,7 @@ describe('events', () => {
     await stores.drop();
   });
 
-  it('publishes an event with its ten fields, all of them texts', async () => {
+  it('publishes an event with its fields, all of them texts', async () => {
     await world.record({
       type: 'user.login',
       subject: 'user:1',
@@ -67,9 +70,13 @@ describe('events', () => {
     });
     expect(JSON.parse(event!.metadata!)).toEqual({
       request_id: 'request-1',
-      ip: '127.0.0.1',
-      user_agent: 'test',
     });
+    expect(event!.version).toBe('1');
+    const [link] = await world.db.query(
+      `SELECT position, encode(hash, 'hex') AS hash FROM event_chain WHERE event_id = $1`,
+      [event!.event_id],
+    );
+    expect([event!.chain_position, event!.chain_hash]).toEqual([link.position, link.hash]);
     const [row] = await world.db.query('SELECT event_id FROM events WHERE event_id = $1', [event!.event_id]);
     expect(row).toBeDefined();
   });
@@ -100,13 +107,13 @@ describe('events', () => {
     expect(published).not.toEqual([...published].sort((a, b) => a - b));
   });
 
-  it('has the rows of a subject become visible in the order of their sequence', async () => {
+  it('has the rows of a subject become visible in the order of their places', async () => {
     let writing = true;
     const seen: string[][] = [];
     const watch = async (): Promise<void> => {
       while (writing) {
-        const rows = await world.db.query('SELECT sequence FROM event_outbox ORDER BY sequence');
-        seen.push(rows.map((row: { sequence: string }) => row.sequence));
+        const rows = await world.db.query('SELECT place FROM event_outbox ORDER BY place');
+        seen.push(rows.map((row: { place: string }) => row.place));
       }
     };
     const watching = watch();
@@ -117,7 +124,7 @@ describe('events', () => {
     writing = false;
     await watching;
 
-    // A snapshot never lacks a sequence that a later snapshot has below its own highest.
+    // A snapshot never lacks a place that a later snapshot has below its own highest.
     for (const [earlier, later] of seen.slice(1).map((snapshot, i) => [seen[i]!, snapshot] as const)) {
       expect(later.slice(0, earlier.length)).toEqual(earlier);
     }
@@ -193,14 +200,16 @@ describe('events', () => {
       const before = counted();
       await sleep(400);
       expect(counted()).toBe(before);
-      await world.redis.client('KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
+      await world.cutRelayOff();
       await eventually(() => counted() === before + 1);
       expect(ran.at(-1)!.timestamp).toBeInstanceOf(Date);
     });
   });
 
   describe('the stream', () => {
-    const event = (number: number): RecordedEvent => ({
+    beforeEach(() => world.redis.flushdb());
+
+    const event = (number: number): LinkedEvent => ({
       eventId: `event-${number}`,
       type: 'user.updated',
       timestamp: new Date(),
@@ -211,17 +220,22 @@ describe('events', () => {
       resource: null,
       data: { fields: [String(number)] },
       metadata: {},
+      position: number,
+      day: '2026-01-02',
+      hash: Buffer.alloc(32, number),
     });
-    const open = async (term: number): Promise<EventStream> => {
+    /** The claim is its first attempt. */
+    const open = async (term: number, { claims = true } = {}): Promise<EventStream> => {
       const stream = new EventStream(world.config, term);
       await stream.open();
+      if (claims) await stream.claim();
       return stream;
     };
 
     it('refuses a publisher once one of a later term has come', async () => {
-      const [early, late] = [await open(1), await open(2)];
+      const [early, late] = [await open(1), await open(2, { claims: false })];
       await early.append([event(1)]);
-      await late.append([]);
+      await late.claim();
       await expect(early.append([event(2)])).rejects.toBeInstanceOf(Superseded);
       await late.append([event(2)]);
       expect((await world.streamed()).map(({ event_id }) => event_id)).toEqual(['event-1', 'event-2']);
@@ -230,7 +244,7 @@ describe('events', () => {
     });
 
     it('refuses a batch that arrives after its repetition', async () => {
-      const [first, lateArrival] = [await open(3), await open(3)];
+      const [first, lateArrival] = [await open(3), await open(3, { claims: false })];
       await first.append([event(1)]);
       await first.append([event(1)]);
       await expect(lateArrival.append([event(1)])).rejects.toBeInstanceOf(Superseded);
@@ -256,6 +270,7 @@ describe('events', () => {
     it('stays near its greatest length', async () => {
       const stream = new EventStream({ ...world.config, EVENT_STREAM_MAXLEN: 1000 }, 5);
       await stream.open();
+      await stream.claim();
       for (let i = 0; i < 6; i++) await stream.append(Array.from({ length: 500 }, (_, n) => event(n)));
       expect(await world.redis.xlen(STREAM_KEY)).toBeLessThan(1200);
       stream.close();
@@ -275,6 +290,16 @@ describe('events', () => {
       expect(await value('user_service_event_relay_pending')).toBe(2);
       expect(await value('user_service_event_relay_lag_seconds')).toBeGreaterThan(0.25);
       expect(await value('user_service_event_relay_leader')).toBe(0);
+      expect(await value('user_service_events_unlinked')).toBe(2);
+      expect(await value('user_service_events_unlinked_age_seconds')).toBeGreaterThan(0.25);
+
+      startRelay(undefined, { REDIS_URL: 'redis://127.0.0.1:1' });
+      await world.linked();
+      expect(await value('user_service_events_unlinked')).toBe(0);
+      expect(await value('user_service_events_unlinked_age_seconds')).toBe(0);
+      expect(await value('user_service_event_relay_pending')).toBe(2);
+      expect(await value('user_service_event_relay_lag_seconds')).toBeGreaterThan(0.25);
+      await stopRelay();
 
       startRelay();
       await world.published();

@@ -166,6 +166,8 @@ describe('probes', () => {
         'user_service_event_relay_lag_seconds',
         'user_service_event_relay_pending',
         'user_service_event_relay_leader',
+        'user_service_events_unlinked',
+        'user_service_events_unlinked_age_seconds',
       ]) {
         expect(body).toMatch(new RegExp(`^${name} `, 'm'));
       }

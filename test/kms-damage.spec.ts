@@ -96,15 +96,18 @@ describe('A re-wrapping that meets what is damaged', () => {
     const kms = service.app.get<Kms>(KMS);
     const rewrap = service.app.get(Rewrap);
     const rows = [];
-    for (const kind of ['signing_keys', 'totp_factors', 'trading_accounts'] as const)
+    for (const kind of ['signing_keys', 'totp_factors', 'trading_accounts', 'webhooks'] as const)
       rows.push(...(await addWrappedRows(service, kms, kind, 1)));
     for (const row of rows) await setWrapped(service, row, (await wrappedOf(service, row)).subarray(0, -1));
     await kms.rotate();
-    for (let run = 0; run < 2; run++) expect((await rewrap.run()).damaged.size).toBe(3);
-    const [key, factor, account] = await Promise.all(rows.map(({ kind, id }) => eventsAbout(kind, id)));
+    for (let run = 0; run < 2; run++) expect((await rewrap.run()).damaged.size).toBe(4);
+    const [key, factor, account, webhook] = await Promise.all(
+      rows.map(({ kind, id }) => eventsAbout(kind, id)),
+    );
     expect(key).toEqual([told('signing_key')]);
     expect(factor).toEqual([told('totp')]);
     expect(account).toEqual([told('data_key')]);
+    expect(webhook).toEqual([told('webhook_secret')]);
     service.advance(3_601_000);
     await rewrap.run();
     for (const { kind, id } of rows) expect(await eventsAbout(kind, id)).toHaveLength(2);

@@ -8,7 +8,6 @@ import { advisoryLocks } from '../src/infra/database/advisory-locks';
 import { whileHolding } from '../src/infra/database/while-holding';
 import { KMS, Kms } from '../src/infra/kms/kms';
 import { KmsEvents } from '../src/infra/kms/kms-events';
-import { RewrapSchedule } from '../src/infra/kms/rewrap-schedule';
 import { Rewrap, RewrapProgress } from '../src/infra/kms/rewrap.service';
 import { RotateMasterKey } from '../src/infra/kms/rotate-master-key.service';
 import { packWrapped, unpackWrapped, versionSql } from '../src/infra/kms/wrapped-secret';
@@ -52,9 +51,12 @@ describe('re-wrapping', () => {
        WHERE table_schema = 'public' AND column_name LIKE 'wrapped%' ORDER BY 1`,
     );
     expect(columns.map(({ name }) => name)).toEqual([
+      'audit_exports.wrapped_data_key',
       'signing_keys.wrapped_secret',
       'totp_factors.wrapped_secret',
       'trading_accounts.wrapped_data_key',
+      'webhooks.wrapped_previous_secret',
+      'webhooks.wrapped_secret',
     ]);
     const tables = (await rewrap.counts()).map(({ table }) => table);
     expect([...new Set(tables)].sort()).toEqual(['signing_keys', 'totp_factors', 'trading_accounts']);
@@ -292,48 +294,5 @@ describe('the schedule of re-wrapping', () => {
       return eventually(async () => hold(async () => 'another'), 'the lock of the dead');
     });
     expect(await dead).toBe('another');
-  });
-
-  function schedule({ background = true, failures = 0 } = {}) {
-    let begun = 0;
-    const run = async () => {
-      if (++begun <= failures) throw new Error('PostgreSQL is away');
-      return { version: '1', rewrapped: new Map(), damaged: new Set(), noKey: new Set(), left: 0 };
-    };
-    const runner = {
-      manager: { query: async () => [{ locked: true }] },
-      query: async () => [],
-      release: async () => undefined,
-    };
-    const source = { createQueryRunner: () => runner } as unknown as DataSource;
-    return {
-      schedule: new RewrapSchedule({ run } as unknown as Rewrap, source, background),
-      begun: () => begun,
-    };
-  }
-
-  it('runs every hour, survives errors, and ends', async () => {
-    jest.useFakeTimers();
-    jest.spyOn(Logger.prototype, 'warn').mockReturnValue();
-    const { schedule: running, begun } = schedule({ failures: 2 });
-    running.onApplicationBootstrap();
-    await jest.advanceTimersByTimeAsync(0);
-    for (let hour = 2; hour <= 5; hour++) {
-      await jest.advanceTimersByTimeAsync(3_599_000);
-      expect(begun()).toBe(hour - 1);
-      await jest.advanceTimersByTimeAsync(1_000);
-      expect(begun()).toBe(hour);
-    }
-    await running.beforeApplicationShutdown();
-    await jest.advanceTimersByTimeAsync(10 * 3_600_000);
-    expect(begun()).toBe(5);
-    jest.useRealTimers();
-  });
-
-  it('does not run in a command of the CLI', async () => {
-    const { schedule: idle, begun } = schedule({ background: false });
-    idle.onApplicationBootstrap();
-    await idle.beforeApplicationShutdown();
-    expect(begun()).toBe(0);
   });
 });

@@ -123,6 +123,8 @@ describe('a rotation of the master key', () => {
     const middle = rows.filter(({ kind }) => kind === 'totp_factors').map(({ id }) => id);
     const runner = service.db.createQueryRunner();
     await runner.startTransaction();
+    // It waits for the command longer than a transaction of the service may.
+    await runner.query('SET LOCAL idle_in_transaction_session_timeout = 0');
     await runner.query(`SELECT FROM totp_factors WHERE user_id = ANY($1) FOR UPDATE`, [
       middle.sort().slice(MANY / 2, MANY / 2 + 4),
     ]);

@@ -109,6 +109,7 @@ describe('migrations', () => {
       AccountAdministration1700000000008: '108f418d1030e48700600fcc0120ec63bc4d6cccec4206d0c37c5cd5f80d0579',
       AuthProviders1700000000009: '10b683e03ac170d20f673f3fc16aee2b6dbe2b5b9d3aacce4aa8466c7ec7f6e4',
       ApiKeys1700000000010: '3f0c35ffbdcf2cbc30e567c3a4df3809d65cd20a13531fa1137d47d42d999392',
+      TradingAccounts1700000000011: 'c1fa6714c6ae90857ea2a7eba0535ef9b81bc00889d47c9f4cac9d449c4bd242',
     };
 
     it('never change a step that was released, nor the order of steps', async () => {
@@ -142,34 +143,35 @@ describe('migrations', () => {
           expect([table, rows.length > 0]).toEqual([table, true]);
 
         expect(await migrate(config, migrations)).toEqual(names.slice(RELEASED));
-        const after = await rowsOf(db, tables);
+        const { event_outbox: _, ...kept } = Object.fromEntries(tables);
+        const after = await rowsOf(db, new Map(Object.entries(kept)));
         // Steps may add roles and permissions of their own.
         for (const [table, rows] of Object.entries(after)) {
           if (/^(roles|permissions|role_permissions)$/.test(table))
             expect(rows).toEqual(expect.arrayContaining(before[table]!));
+          // What becomes of events is what migrations-of-events.spec.ts is about.
+          else if (table === 'events') expect(rows).toHaveLength(before[table]!.length);
           else expect([table, rows]).toEqual([table, before[table]]);
         }
         const { rows: next } = await db.query(
           `INSERT INTO event_outbox (event_id, "timestamp") VALUES (gen_random_uuid(), now())
-           RETURNING sequence > (SELECT max(sequence) FROM event_outbox) AS later`,
+           RETURNING place > (SELECT max(place) FROM event_outbox) AS later`,
         );
         expect(next).toEqual([{ later: true }]);
-        await db.query('DELETE FROM event_outbox WHERE sequence = (SELECT max(sequence) FROM event_outbox)');
+        await db.query('DELETE FROM event_outbox WHERE place = (SELECT max(place) FROM event_outbox)');
 
         // What only the new release knows goes, and takes nothing with it.
         await db.query(
-          `WITH owner AS (
-             SELECT id FROM users WHERE email = 'ravi@example.org'
-           ), account AS (
-             INSERT INTO trading_accounts (id, user_id, broker, status, created_at, updated_at)
-             SELECT gen_random_uuid(), id, 'kite', 'pending_login', now(), now() FROM owner RETURNING id
-           ), member AS (
-             INSERT INTO trading_account_members (id, trading_account_id, user_id, permissions, granted_by, created_at)
-             SELECT gen_random_uuid(), account.id, users.id, '{view}', 'system', now()
-             FROM account, users WHERE email = 'meera@example.org'
+          `WITH key AS (
+             INSERT INTO signing_keys (kid, use, alg, public_jwk, wrapped_secret, created_at, activates_at)
+             VALUES ('audit-1', 'audit', 'RS256', '{"kty": "RSA"}', '\\x01', now(), now())
+           ), hook AS (
+             INSERT INTO webhooks (id, url, event_types, enabled, wrapped_secret, since_position, created_by, created_at,
+                                   updated_at)
+             VALUES (gen_random_uuid(), 'https://example.org', '{}', true, '\\x01', 0, 'system', now(), now())
            )
            INSERT INTO user_permissions (id, user_id, permission, granted_by, granted_at)
-           SELECT gen_random_uuid(), id, 'trading_credentials:read', 'system', now() FROM owner`,
+           SELECT gen_random_uuid(), id, 'webhook:manage', 'system', now() FROM users WHERE email = 'ravi@example.org'`,
         );
         for (const name of names.slice(RELEASED).reverse()) {
           expect(await undoLastMigration(config, migrations)).toBe(name);

@@ -68,6 +68,19 @@ describe('opaque tokens', () => {
     }
   });
 
+  it('name a text, the same one alike until keys rotate, and nobody else can', async () => {
+    const name = (text: string) => opaque.pseudonym('unknown_address', text);
+    const [one, other] = ['asha@example.com', 'rosa@example.com'].map(name);
+    expect([name('asha@example.com'), one]).toEqual([one, expect.stringMatching(/^[0-9a-f]{32}$/)]);
+    expect(other).not.toBe(one);
+    expect(createHash('sha256').update('asha@example.com').digest('hex')).not.toContain(one);
+    // No token tells it: their MAC is of another purpose.
+    for (const purpose of PURPOSES)
+      expect(
+        Buffer.from(opaque.seal(purpose, Buffer.from('asha@example.com')), 'base64url').toString('hex'),
+      ).not.toContain(one);
+  });
+
   describe('for refreshing', () => {
     it('hold user, session and counter, up to the largest', async () => {
       await fc.assert(

@@ -7,8 +7,8 @@ import { newAdministrator, newSignedIn, SignedIn } from './support/people';
 import { newKey, newServiceAccount, withKey } from './support/services';
 import { storeAccount } from './support/trading-accounts';
 
-/** What the mail sender asks by itself now and then. */
-const BACKGROUND = /mail_outbox/;
+/** What is asked by nobody's request: by senders of mails and webhooks, makers of exports and seals. */
+const BACKGROUND = /mail_outbox|webhook|audit_export|event_(chain|relay|seals)/;
 
 describe('round trips', () => {
   const asked = { postgres: [] as string[], redis: [] as string[] };

@@ -110,6 +110,46 @@ describe('Secrets', () => {
     expect(await world.search()).toEqual([]);
   }, 120_000);
 
+  it('of webhooks, and what their URLs hold, are in the replies that show them alone', async () => {
+    const { token, userId } = await signUp('subscriber');
+    await world.db.query(`INSERT INTO user_roles (user_id, role) VALUES ($1, 'admin')`, [userId]);
+    const inUrl = keep('URL', some() + some());
+    const url = `https://hooks.invalid/events?token=${inUrl}`;
+    const ask = (expected: number, method: string, path = '', body?: object, ...carries: string[]) =>
+      call(expected, { method, path: `/v1/webhooks${path}`, body, token, carries });
+    const keepShown = ({ secret }: Record<string, unknown>): void => {
+      const base64 = keep('secret of a webhook', String(secret).slice('whsec_'.length));
+      world.canaries.addBytes('secret of a webhook', Buffer.from(base64, 'base64'));
+    };
+    const made = await ask(201, 'POST', '', { url }, 'URL', 'secret of a webhook');
+    keepShown(made);
+    const path = `/${(made.webhook as { webhook_id: string }).webhook_id}`;
+    keepShown(await ask(200, 'POST', `${path}/rotate-secret`, undefined, 'URL', 'secret of a webhook'));
+    await ask(200, 'POST', `${path}/test`);
+    await ask(422, 'PATCH', path, { url: url.replace('https', 'http') });
+    await ask(200, 'PATCH', path, { url: `${url}&x=1` }, 'URL');
+    await ask(200, 'GET', '', undefined, 'URL');
+    await ask(200, 'GET', `${path}/deliveries`);
+    for (const table of ['webhooks', 'event_outbox']) {
+      await world.db.query(`ALTER TABLE ${table} RENAME TO away`);
+      await ask(500, 'POST', '', { url });
+      await ask(500, 'POST', `${path}/rotate-secret`);
+      await world.db.query(`ALTER TABLE away RENAME TO ${table}`);
+    }
+    await world.db.query(
+      `UPDATE webhooks SET wrapped_secret = set_byte(wrapped_secret, 20, 255 - get_byte(wrapped_secret, 20))`,
+    );
+    await ask(409, 'POST', `${path}/test`);
+    await world.settled();
+    const isStored = (line: string): boolean => /^URL as .* in table webhooks$/.test(line);
+    const found = await world.search();
+    expect(found.filter(isStored)).not.toEqual([]);
+    expect(found.filter((line) => !isStored(line))).toEqual([]);
+    await ask(204, 'DELETE', path);
+    await world.settled();
+    expect(await world.search()).toEqual([]);
+  }, 60_000);
+
   it('would be found, wherever they were', async () => {
     const planted = keep('planted', `planted${randomBytes(12).toString('hex')}`);
     expect(await world.search()).toEqual([]);
@@ -149,7 +189,7 @@ describe('Secrets', () => {
       `Redis key ${STREAM_KEY}`,
     ])
       expect(found).toContain(`in ${place}`);
-    expect(found).toMatch(/in table events_/);
+    expect(found).toMatch(/in table event_personal_data_/);
     expect(world.canaries.findIn('/metrics', `metric{label="${planted}"} 1`)).not.toEqual([]);
   }, 60_000);
 

@@ -96,6 +96,8 @@ describe('the purge of deleted accounts', () => {
       `INSERT INTO auth_providers VALUES ('google', gen_random_uuid()::text, $1, now())`,
       `INSERT INTO api_keys (id, user_id, name, prefix, key_hash, permissions, created_by, created_at)
        VALUES (gen_random_uuid(), $1, 'mine', 'us_live_x', decode(md5(random()::text), 'hex'), '{}', 'system', now())`,
+      `INSERT INTO audit_exports (id, user_id, format, total_events, truncated, status, event_ids, event_times, created_at, expires_at)
+       VALUES (gen_random_uuid(), $1, 'json', 1, false, 'ready', '{}', '{}', now(), now() + interval '40 days')`,
       `INSERT INTO user_permissions VALUES (gen_random_uuid(), $1, 'audit:read', 'system', now(), NULL)`,
       `WITH account AS (
          INSERT INTO trading_accounts (id, user_id, broker, status, created_at, updated_at)
@@ -281,7 +283,10 @@ describe('the purge of deleted accounts', () => {
     }
   });
 
-  it('goes on past an account that fails, and comes back to it', async () => {
+  it.each([
+    ['fails', 'P0001'],
+    ['takes longer than a statement may', '57014'],
+  ])('goes on past an account that %s, and comes back to it', async (_what, code) => {
     const ids = await deletedAgo(31, 120);
     const [bad] = await service.db.query<[{ id: string }]>(
       `SELECT id FROM users WHERE id = ANY($1) ORDER BY deleted_at LIMIT 1`,
@@ -289,14 +294,15 @@ describe('the purge of deleted accounts', () => {
     );
     await service.db.query(`
       CREATE FUNCTION refuse_purge() RETURNS trigger LANGUAGE plpgsql AS $$
-      BEGIN IF new.purged_at IS NOT NULL AND new.id = '${bad.id}' THEN RAISE EXCEPTION 'no'; END IF; RETURN new; END $$`);
+      BEGIN IF new.purged_at IS NOT NULL AND new.id = '${bad.id}' THEN
+        RAISE EXCEPTION 'no' USING ERRCODE = '${code}'; END IF; RETURN new; END $$`);
     await service.db.query(
       `CREATE TRIGGER refuse_purge BEFORE UPDATE ON users FOR EACH ROW EXECUTE FUNCTION refuse_purge()`,
     );
     expect(await purge()).toBe(ids.length - 1);
     expect(await rowOf(bad.id)).toMatchObject({ purged_at: null, name: 'Gone' });
     expect(await eventsOf(service, bad.id, 'user.purged')).toEqual([]);
-    await service.db.query(`DROP TRIGGER refuse_purge ON users`);
+    await service.db.query(`DROP FUNCTION refuse_purge CASCADE`);
     expect(await purge()).toBe(1);
   });
 

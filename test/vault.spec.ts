@@ -11,6 +11,7 @@ import { eventsOf } from './support/account-rows';
 import { startService, TestService } from './support/app';
 import { newServiceAccount } from './support/services';
 import { damage, newCredentials, statusOf, storeAccount, StoredAccount } from './support/trading-accounts';
+import { WHOLE_EVENTS } from './support/whole-events';
 
 const DAMAGED = { code: 'credentials_damaged', kind: 'conflict' };
 
@@ -244,7 +245,7 @@ describe('the vault', () => {
     await damage(service, account.accountId);
     const caller = { ...systemCaller('request-1'), ip: '10.1.2.3', userId, actor: undefined };
     await expect(vault.open(await read(account), { caller })).rejects.toMatchObject(DAMAGED);
-    const [event] = await service.db.query(`SELECT * FROM events WHERE resource = $1`, [
+    const [event] = await service.db.query(`SELECT * FROM ${WHOLE_EVENTS} WHERE resource = $1`, [
       `trading_account:${account.accountId}`,
     ]);
     expect(event).toMatchObject({

@@ -1,10 +1,10 @@
 import { Injectable } from '@nestjs/common';
-import { createHash } from 'node:crypto';
 import { EntityManager } from 'typeorm';
 import { Caller } from '../common/caller';
 import { User } from '../identities/user.entity';
 import { EventData } from '../infra/events/event-types';
 import { Events } from '../infra/events/events';
+import { OpaqueTokens } from '../tokens/opaque-tokens.service';
 
 export type FailureReason = EventData['login.failed']['reason'];
 
@@ -14,11 +14,12 @@ export class LoginTrail {
   constructor(
     private readonly db: EntityManager,
     private readonly events: Events,
+    private readonly tokens: OpaqueTokens,
   ) {}
 
   async failed(caller: Caller, who: User | string, reason: FailureReason): Promise<void> {
     await this.db.transaction((tx) =>
-      this.events.record(tx, caller, { type: 'login.failed', ...parties(who), data: { reason } }),
+      this.events.record(tx, caller, { type: 'login.failed', ...this.parties(who), data: { reason } }),
     );
   }
 
@@ -26,7 +27,7 @@ export class LoginTrail {
     await this.db.transaction((tx) =>
       this.events.record(tx, caller, {
         type: 'login.locked',
-        ...parties(who),
+        ...this.parties(who),
         data: { retry_after: retryAfter },
       }),
     );
@@ -36,13 +37,14 @@ export class LoginTrail {
   async replaceHash(user: User, hash: string): Promise<void> {
     await this.db.update(User, { id: user.id, passwordHash: user.passwordHash! }, { passwordHash: hash });
   }
-}
 
-/** An unknown address is told apart from others, but can't be read back. Nobody has proved to be anybody yet. */
-function parties(who: User | string): { subject: string; actor: string } {
-  const subject =
-    typeof who === 'string'
-      ? `address:${createHash('sha256').update(who).digest('hex').slice(0, 32)}`
-      : `user:${who.id}`;
-  return { subject, actor: 'anonymous' };
+  /**
+   * An unknown address is told apart from others, but can be neither read back nor tried out: what people type there is
+   * somebody's address all the same, and events stay for years. Nobody has proved to be anybody yet.
+   */
+  private parties(who: User | string): { subject: string; actor: string } {
+    const subject =
+      typeof who === 'string' ? `address:${this.tokens.pseudonym('unknown_address', who)}` : `user:${who.id}`;
+    return { subject, actor: 'anonymous' };
+  }
 }

@@ -1,5 +1,5 @@
 import { Command, Option } from 'commander';
-import { KeyUse } from '../tokens/signing-key.entity';
+import { KEY_USES, KeyUse } from '../tokens/signing-key.entity';
 import { KeySummary, SigningKeys } from '../tokens/signing-keys.service';
 import { withApp } from './with-app';
 
@@ -14,8 +14,11 @@ export function keysCommand(): Command {
     .command('rotate')
     .description('Makes the next key. It is published now and signs after ten minutes.')
     .addOption(
-      new Option('--use <use>', 'access: of access tokens; opaque: of refresh tokens and links in mail')
-        .choices(['access', 'opaque'])
+      new Option(
+        '--use <use>',
+        'access: of access tokens; opaque: of refresh tokens and links in mail; audit: of daily seals',
+      )
+        .choices(KEY_USES)
         .default('access'),
     )
     .option('--now', 'sign with it at once; the present one still verifies, see revoke')

@@ -7,15 +7,20 @@ import { Maybe } from './maybe.decorator';
 /** Deeper pages cost what all the pages before them cost. */
 export const MAX_OFFSET = 10_000;
 
-/** A whole number of a query. `Number` alone would take an empty text, blanks, hexadecimal and exponents for one. */
-const IsWholeNumber = (least: number, most: number): PropertyDecorator =>
+/**
+ * A whole number of a query. `Number` alone would take an empty text, blanks, hexadecimal and exponents for one.
+ * @param instead what to do rather than ask for more.
+ */
+export const IsWholeNumber = (least: number, most: number, instead?: string): PropertyDecorator =>
   applyDecorators(
     Transform(({ value }: { value: unknown }) =>
       typeof value === 'string' && /^\d{1,9}$/.test(value) ? Number(value) : value,
     ),
     IsInt({ message: '$property must be a whole number' }),
     Min(least, { message: `$property must not be less than ${least}` }),
-    Max(most, { message: `$property must not be greater than ${most}` }),
+    Max(most, {
+      message: [`$property must not be greater than ${most}`, instead].filter(Boolean).join(': '),
+    }),
   );
 
 /** Which part of a listing. */

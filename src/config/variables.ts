@@ -243,6 +243,27 @@ const limits = group('Rate limits', {
     'Links, logins, rotations and verifications of a user in the window.',
   ],
   RATELIMIT_BROKER_WINDOW_MINUTES: [integer(1, { min: 1 }), 'The window.'],
+  RATELIMIT_AUDIT_EXPORTS: [
+    integer(10, { min: 1 }),
+    'Exports of their audit events that a user may ask for in the window.',
+  ],
+  RATELIMIT_AUDIT_EXPORTS_WINDOW_HOURS: [integer(1, { min: 1 }), 'The window.'],
+});
+
+const audit = group('Audit and webhooks', {
+  AUDIT_RETENTION_MONTHS: [
+    integer(0),
+    'Whole months that events are kept; older ones are dropped, their seals stay. 0: for ever.',
+  ],
+  WEBHOOK_TIMEOUT_SECONDS: [
+    integer(10, { min: 1, max: 60 }),
+    'A receiver that has not answered by then has not got it.',
+  ],
+  WEBHOOK_RETRY_HOURS: [integer(24, { min: 1 }), 'What a receiver has not taken by then is a dead letter.'],
+  WEBHOOK_PRIVATE_NETWORKS: [
+    list(''),
+    'Networks (CIDR, comma-separated) that webhooks may reach over http or https although they are not public. Empty: none.',
+  ],
 });
 
 const security = group('Security', {
@@ -335,6 +356,7 @@ export const environmentSchema = z.object({
   ...google.shape,
   ...mail.shape,
   ...limits.shape,
+  ...audit.shape,
   ...security.shape,
   ...cors.shape,
   ...logging.shape,
@@ -351,6 +373,7 @@ export const variables: Record<string, Variable> = {
   ...google.variables,
   ...mail.variables,
   ...limits.variables,
+  ...audit.variables,
   ...security.variables,
   ...cors.variables,
   ...logging.variables,

@@ -19,6 +19,9 @@ function* invalidAnywhere(config: Config): Generator<string> {
   for (const cidr of config.TRUSTED_PROXIES) {
     if (!parseCidr(cidr)) yield `TRUSTED_PROXIES: ${cidr} is not an address or a CIDR`;
   }
+  for (const cidr of config.WEBHOOK_PRIVATE_NETWORKS) {
+    if (!parseCidr(cidr)) yield `WEBHOOK_PRIVATE_NETWORKS: ${cidr} is not an address or a CIDR`;
+  }
   yield* invalidUrls(config);
   yield* invalidGoogle(config);
   yield* invalidKms(config);
@@ -73,6 +76,9 @@ function* weakOutsideDevelopment(config: Config): Generator<string> {
   else if (new URL(config.REDIS_URL).password === '') yield 'REDIS_URL: has no password';
   for (const cidr of config.TRUSTED_PROXIES) {
     if (parseCidr(cidr)?.[1] === 0) yield `TRUSTED_PROXIES: ${cidr} trusts everybody`;
+  }
+  for (const cidr of config.WEBHOOK_PRIVATE_NETWORKS) {
+    if (parseCidr(cidr)?.[1] === 0) yield `WEBHOOK_PRIVATE_NETWORKS: ${cidr} lets webhooks reach everything`;
   }
   if (!config.SMTP_HOST) yield 'SMTP_HOST: must be set, the development mailbox is for development';
   if (!config.SMTP_TLS) yield 'SMTP_TLS: must be true';

@@ -81,7 +81,7 @@ export class KeyRing implements OnModuleInit, OnApplicationShutdown {
   /** Public keys that verify access tokens, now or soon. */
   published(): JWK[] {
     return this.keys
-      .filter((key) => key.publicJwk && !OVER.includes(this.status(key)))
+      .filter((key) => key.use === 'access' && !OVER.includes(this.status(key)))
       .map((key) => key.publicJwk!);
   }
 

@@ -22,6 +22,14 @@ export class OpaqueTokens {
     return Buffer.concat([keyTag(key), payload, mac(key, purpose, payload)]).toString('base64url');
   }
 
+  /**
+   * A name for a text that tells it apart from others, and can neither be read back nor guessed by whoever lacks the key:
+   * 128 bits in hexadecimal. The same text has the same name until the key is rotated.
+   */
+  pseudonym(purpose: 'unknown_address', text: string): string {
+    return mac(this.keys.signer('opaque'), purpose, Buffer.from(text)).toString('hex').slice(0, 32);
+  }
+
   /** The payload; null where the token was not made here for this purpose. Constant-time over the HMAC. */
   async open(purpose: OpaquePurpose, token: string, payloadBytes: number): Promise<Buffer | null> {
     const bytes = Buffer.from(token, 'base64url');
@@ -42,7 +50,7 @@ function keyTag(key: RingKey): Buffer {
   return createHash('sha256').update(key.kid).digest().subarray(0, TAG_BYTES);
 }
 
-function mac(key: RingKey, purpose: OpaquePurpose, payload: Uint8Array): Buffer {
+function mac(key: RingKey, purpose: string, payload: Uint8Array): Buffer {
   return createHmac('sha256', key.secret as KeyObject)
     .update(`${purpose}\0`)
     .update(payload)

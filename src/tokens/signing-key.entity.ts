@@ -1,8 +1,12 @@
 import { Column, Entity, PrimaryColumn } from 'typeorm';
 import type { JWK } from 'jose';
 
-/** `access`: RSA, signs access tokens, published. `opaque`: HMAC-SHA256, signs refresh and one-time tokens, secret. */
-export type KeyUse = 'access' | 'opaque';
+/**
+ * `access`: RSA, signs access tokens, published. `opaque`: HMAC-SHA256, signs refresh and one-time tokens, secret.
+ * `audit`: RSA, signs the daily seals of the event chain; no verifier of tokens ever hears of it.
+ */
+export const KEY_USES = ['access', 'opaque', 'audit'] as const;
+export type KeyUse = (typeof KEY_USES)[number];
 
 /** What a key's secret is wrapped for. */
 export const signingKeyContext = (kid: string): string => `signing-key:${kid}`;

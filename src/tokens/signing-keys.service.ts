@@ -10,7 +10,7 @@ import { CONFIG, Config } from '../config/config';
 import { Events } from '../infra/events/events';
 import { KMS, Kms } from '../infra/kms/kms';
 import { keyStatus, KeyStatus } from './key-life';
-import { KeyUse, SigningKey, signingKeyContext } from './signing-key.entity';
+import { KEY_USES, KeyUse, SigningKey, signingKeyContext } from './signing-key.entity';
 
 const MINUTE = 60_000;
 const DAY = 86_400_000;
@@ -39,8 +39,9 @@ export class SigningKeys {
     private readonly events: Events,
   ) {}
 
-  /** Milliseconds that a token signed with such a key may live. */
+  /** Milliseconds that a token signed with such a key may live. A seal is good for ever. */
   tokenLife(use: KeyUse): number {
+    if (use === 'audit') return Infinity;
     const { config } = this;
     const opaque = Math.max(
       config.REDIS_SESSION_TTL_DAYS * DAY,
@@ -52,7 +53,7 @@ export class SigningKeys {
 
   /** Makes the first key of each use; harmless when it is there, also when many instances start together. */
   async ensure(): Promise<void> {
-    for (const use of ['access', 'opaque'] as const) {
+    for (const use of KEY_USES) {
       // Backdated: an instance whose clock is behind must be able to sign too.
       await this.makeIf(
         use,
@@ -113,7 +114,7 @@ export class SigningKeys {
       const [newest] = await tx.find(SigningKey, { where: { use }, order: { activatesAt: 'DESC' }, take: 1 });
       return newest !== undefined && newest.activatesAt.getTime() < this.clock.now() - days * DAY;
     };
-    for (const use of ['access', 'opaque'] as const) {
+    for (const use of KEY_USES) {
       if (await due(this.db, use)) {
         await this.makeIf(use, this.clock.now() + PUBLISH_AHEAD_MS, (tx) => due(tx, use));
       }

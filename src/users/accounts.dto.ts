@@ -116,7 +116,7 @@ export class SuspendBody {
     example: 'Chargeback under investigation',
     maxLength: 500,
     description:
-      'For the audit log, which keeps it for ever, also after the account is erased: no personal data. The owner is not told',
+      'For the audit log: whoever suspends, whoever holds `audit:read`, and subscribers of events see it; the owner of the account does not. Erased 30 days after the deletion of the account, but for what subscribers keep',
   })
   @Maybe()
   @IsText({ min: 1, max: 500 })

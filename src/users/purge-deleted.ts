@@ -10,7 +10,8 @@ const BATCH = 100;
 
 interface Due {
   id: string;
-  deleted_at: Date;
+  /** As PostgreSQL writes it: a `Date` would drop the microseconds. */
+  deleted_at: string;
 }
 
 /**
@@ -28,7 +29,7 @@ export class PurgeDeleted {
   ) {}
 
   /**
-   * @param signal ends the run after the account in hand.
+   * @param signal ends the run after the account in hand, or the batch of its events.
    * @returns how many accounts this run has erased.
    * @throws Error when PostgreSQL cannot be asked.
    */
@@ -40,7 +41,7 @@ export class PurgeDeleted {
       const batch = await this.due(before, last);
       for (const { id } of batch) {
         if (signal?.aborted) return purged;
-        if (await this.purge(id, before)) purged++;
+        if (await this.purge(id, before, signal)) purged++;
       }
       last = batch.at(-1);
       if (batch.length < BATCH || !last) return purged;
@@ -50,19 +51,20 @@ export class PurgeDeleted {
   /** Oldest first, from where the last batch ended: what has failed there is not asked for again. */
   private async due(before: Date, after: Due | undefined): Promise<Due[]> {
     return this.db.query<Due[]>(
-      `SELECT id, deleted_at FROM users
+      `SELECT id, deleted_at::text FROM users
        WHERE deleted_at IS NOT NULL AND purged_at IS NULL AND deleted_at <= $1
-         AND ($2::timestamptz IS NULL OR (deleted_at, id) > ($2, $3::uuid))
-       ORDER BY deleted_at, id LIMIT $4`,
+         AND ($2::timestamptz IS NULL OR (users.deleted_at, id) > ($2, $3::uuid))
+       ORDER BY users.deleted_at, id LIMIT $4`,
       [before, after?.deleted_at ?? null, after?.id ?? null, BATCH],
     );
   }
 
-  private async purge(userId: string, before: Date): Promise<boolean> {
+  private async purge(userId: string, before: Date, signal?: AbortSignal): Promise<boolean> {
     try {
-      return await this.record.write(userId, before);
+      return await this.record.write(userId, before, signal);
     } catch (error) {
-      if (isUnavailable(error)) throw error;
+      // Throws while PostgreSQL is away; what it could not do in time for one account holds up no other.
+      if (isUnavailable(error)) await this.db.query('SELECT 1');
       this.logger.error(`account ${userId} could not be purged: ${(error as Error).message}`);
       return false;
     }

@@ -4,6 +4,7 @@ import { Clock } from '../common/clock';
 import { systemCaller } from '../common/caller';
 import { newId } from '../common/ids';
 import { Events } from '../infra/events/events';
+import { PLANNING } from '../infra/events/planning';
 
 /** Whatever else says something of a person, or of what they were given, and belongs to nobody now. */
 const TABLES = [
@@ -13,13 +14,30 @@ const TABLES = [
   'mfa_backup_codes',
   'auth_providers',
   'api_keys',
+  'audit_exports',
   'trading_account_members',
   'trading_accounts',
   'user_permissions',
   'user_roles',
 ];
 
-/** Erases one account: all of it in one transaction, or nothing. */
+/** Few enough for a statement of a request's length, however much somebody has done here. */
+const EVENT_BATCH = 1_000;
+
+export const ERASE_EVENTS = `
+  WITH batch AS MATERIALIZED (
+    SELECT p.event_id, p."timestamp", p.part FROM event_personal_data p
+    WHERE p.user_id = $1 AND EXISTS (
+      SELECT FROM users WHERE id = $1 AND status = 'deleted' AND deleted_at <= $2 AND purged_at IS NULL)
+    LIMIT $3::int FOR UPDATE OF p SKIP LOCKED
+  )
+  DELETE FROM event_personal_data p USING batch
+  WHERE p.event_id = batch.event_id AND p."timestamp" = batch."timestamp" AND p.part = batch.part`;
+
+/**
+ * Erases one account: what its events say of the person in small batches first, and then all else in one transaction,
+ * or nothing. Interrupted anywhere it is not purged yet, and the next run goes on.
+ */
 @Injectable()
 export class PurgeRecord {
   constructor(
@@ -29,12 +47,15 @@ export class PurgeRecord {
   ) {}
 
   /**
-   * Erases what is kept of a person. The row stays, for the events that speak of its id.
+   * Erases what is kept of a person. The row stays, for the events that speak of its id; and the events, for the chain.
    * @param before only if the account was deleted by then.
-   * @returns false where it was not, is purged already, or another process has it in hand.
+   * @param signal ends it between two batches.
+   * @returns false where it was not, is purged already, another process has it in hand, or it was ended.
    */
-  async write(userId: string, before: Date): Promise<boolean> {
+  async write(userId: string, before: Date, signal?: AbortSignal): Promise<boolean> {
+    while ((await this.eraseEvents(userId, before)) === EVENT_BATCH) if (signal?.aborted) return false;
     return this.db.transaction(async (tx) => {
+      await tx.query(PLANNING);
       const [account] = await tx.query<{ email: string | null; deleted_at: Date }[]>(
         `SELECT email, deleted_at FROM users
          WHERE id = $1 AND status = 'deleted' AND deleted_at <= $2 AND purged_at IS NULL
@@ -43,6 +64,8 @@ export class PurgeRecord {
       );
       if (!account) return false;
       await eraseMails(tx, userId, account);
+      // What has come since, or is in another process' batch: nothing is left when it commits.
+      await tx.query(`DELETE FROM event_personal_data WHERE user_id = $1`, [userId]);
       for (const table of TABLES) await tx.query(`DELETE FROM ${table} WHERE user_id = $1`, [userId]);
       await tx.query(
         `UPDATE users SET email = NULL, email_verified_at = NULL, name = 'Deleted user', phone = NULL,
@@ -57,6 +80,15 @@ export class PurgeRecord {
         data: {},
       });
       return true;
+    });
+  }
+
+  /** A batch of what events, also those of others, say of this person beside ids. @returns how many parts are gone. */
+  private async eraseEvents(userId: string, before: Date): Promise<number> {
+    return this.db.transaction(async (tx) => {
+      await tx.query(PLANNING);
+      const [, erased] = await tx.query<[unknown, number]>(ERASE_EVENTS, [userId, before, EVENT_BATCH]);
+      return erased;
     });
   }
 }

@@ -4,6 +4,7 @@
  */
 import { Module } from '@nestjs/common';
 import { ApiKeysModule } from '../api-keys/api-keys.module';
+import { AuditExportsModule } from '../audit/exports/audit-exports.module';
 import { AuthModule } from '../auth/auth.module';
 import { AuthzModule } from '../authz/authz.module';
 import { IdentitiesModule } from '../identities/identities.module';
@@ -42,6 +43,7 @@ import { UsersController } from './users.controller';
     PasswordsModule,
     MfaModule,
     TradingAccountsModule,
+    AuditExportsModule,
     ApiKeysModule,
     AuthModule,
   ],

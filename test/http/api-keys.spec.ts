@@ -11,6 +11,7 @@ import { giveUntil, newHolder, waitingForLocks } from '../support/authority';
 import { newAdministrator, newSignedIn, SignedIn } from '../support/people';
 import { expectInvalid, expectProblem } from '../support/problem';
 import { give, keysOf, newKey, newServiceAccount, take, withKey } from '../support/services';
+import { WHOLE_EVENTS } from '../support/whole-events';
 
 const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
 const DAY = 86_400_000;
@@ -71,7 +72,7 @@ describe('API keys', () => {
       expect(JSON.stringify(row)).not.toContain(secret.slice(12));
 
       const [event] = await service.db.query(
-        `SELECT * FROM events WHERE subject = $1 AND event_type = 'api_key.created'`,
+        `SELECT * FROM ${WHOLE_EVENTS} WHERE subject = $1 AND event_type = 'api_key.created'`,
         [`user:${owner}`],
       );
       expect(event).toMatchObject({

@@ -21,6 +21,7 @@ import {
   tokenIn,
 } from '../support/people';
 import { expectProblem } from '../support/problem';
+import { WHOLE_EVENTS } from '../support/whole-events';
 
 let world: GoogleWorld;
 beforeAll(async () => {
@@ -503,7 +504,9 @@ describe('An account that somebody made with an address that is not theirs', () 
 it('never tells anybody of the address in an event', async () => {
   const person = newGooglePerson(world);
   await signInWithGoogle(world, person.sub);
-  const rows = await world.service.db.query(`SELECT data::text || metadata::text AS text FROM events`);
+  const rows = await world.service.db.query(
+    `SELECT data::text || metadata::text AS text FROM ${WHOLE_EVENTS}`,
+  );
   const texts = rows.map(({ text }: { text: string }) => text).join('\n');
   expect(texts).not.toContain('@');
   expect(texts).not.toContain(person.sub);

@@ -2,6 +2,7 @@ import { hashSync as argon2Hash } from '@node-rs/argon2';
 import { hashSync as bcryptHash } from 'bcrypt';
 import { decodeJwt, decodeProtectedHeader } from 'jose';
 import { createHash } from 'node:crypto';
+import { OpaqueTokens } from '../../src/tokens/opaque-tokens.service';
 import { Client, startService, TestService } from '../support/app';
 import { accountOf, eventsOf, setPasswordHash, setStatus } from '../support/account-rows';
 import { cookieOf } from '../support/cookie';
@@ -151,10 +152,12 @@ describe('POST /v1/auth/login', () => {
     expect((last_login_at as Date).getTime()).toBeGreaterThanOrEqual(before);
   });
 
-  it('records a try for an unknown address without the address', async () => {
+  it('records a try for an unknown address without the address, or anything to try addresses against', async () => {
     const { email } = newPerson();
     await failToSignIn(service.client(), email, 1);
-    const digest = createHash('sha256').update(email).digest('hex').slice(0, 32);
+    const digest = service.app.get(OpaqueTokens).pseudonym('unknown_address', email);
+    expect(digest).toMatch(/^[0-9a-f]{32}$/);
+    expect(digest).not.toBe(createHash('sha256').update(email).digest('hex').slice(0, 32));
     const events = await service.db.query(
       `SELECT event_type, data, strpos(e::text, $2) AS address_at FROM events e WHERE subject = $1`,
       [`address:${digest}`, email],

@@ -1,6 +1,6 @@
 import { calculateJwkThumbprint, decodeProtectedHeader, generateKeyPair, JWK, SignJWT } from 'jose';
 import { KeyRing } from '../../src/tokens/key-ring';
-import { KeyUse } from '../../src/tokens/signing-key.entity';
+import { KEY_USES, KeyUse } from '../../src/tokens/signing-key.entity';
 import { SigningKeys } from '../../src/tokens/signing-keys.service';
 import { startService, TestService } from '../support/app';
 import { askForReset } from '../support/mailed-links';
@@ -69,7 +69,7 @@ describe('signing keys', () => {
     const rows = await service.db.query<{ wrapped: string }[]>(
       `SELECT encode(wrapped_secret, 'escape') AS wrapped FROM signing_keys`,
     );
-    expect(rows).toHaveLength(2);
+    expect(rows).toHaveLength(KEY_USES.length);
     for (const { wrapped } of rows) expect(wrapped).not.toContain('PRIVATE KEY');
   });
 
@@ -208,11 +208,11 @@ describe('signing keys in rotation', () => {
       await Promise.all(both.map((keys) => keys.rotateWhenDue()));
     };
     await rotateWhenDue();
-    expect(await countKeys(service)).toEqual({ access: 1, opaque: 1 });
+    expect(await countKeys(service)).toEqual({ access: 1, audit: 1, opaque: 1 });
     for (const instance of [service, other]) instance.advance(90 * DAY + MINUTE);
     await rotateWhenDue();
     await rotateWhenDue();
-    expect(await countKeys(service)).toEqual({ access: 2, opaque: 2 });
+    expect(await countKeys(service)).toEqual({ access: 2, audit: 2, opaque: 2 });
     await other.stop();
   });
 
@@ -231,7 +231,7 @@ describe('signing keys in rotation', () => {
   it('are made once when two instances start for the first time together', async () => {
     await service.db.query(`DELETE FROM signing_keys`);
     const both = await Promise.all([service.another(), service.another()]);
-    expect(await countKeys(service)).toEqual({ access: 1, opaque: 1 });
+    expect(await countKeys(service)).toEqual({ access: 1, audit: 1, opaque: 1 });
     const [first, second] = both;
     expect(await published(second)).toEqual(await published(first));
     const { accessToken } = await newSignedIn(first);
@@ -246,7 +246,7 @@ describe('signing keys in rotation', () => {
     // With connections at hand nobody comes late.
     await Promise.all(all.map((_, i) => (i % 2 ? service : other).db.query(`SELECT pg_sleep(0.1)`)));
     await Promise.all(all.map((keys) => keys.ensure()));
-    expect(await countKeys(service)).toEqual({ access: 1, opaque: 1 });
+    expect(await countKeys(service)).toEqual({ access: 1, audit: 1, opaque: 1 });
     await other.stop();
   });
 });

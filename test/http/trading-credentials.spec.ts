@@ -12,6 +12,7 @@ import { newAdministrator, newSignedIn, SignedIn } from '../support/people';
 import { expectInvalid, expectProblem } from '../support/problem';
 import { newKey, newServiceAccount, withKey } from '../support/services';
 import { damage, statusOf, storeAccount, StoredAccount } from '../support/trading-accounts';
+import { WHOLE_EVENTS } from '../support/whole-events';
 
 const PERMISSION = 'trading_credentials:read';
 const BODY = { reason: 'place order 4711' };
@@ -45,7 +46,7 @@ describe('The hand-off of credentials', () => {
     service.db.query(`UPDATE trading_accounts SET ${set} WHERE id = $1`, [account.accountId]);
   const reads = async (accountId = account.accountId) =>
     service.db.query<{ actor: string; data: object; subject: string }[]>(
-      `SELECT * FROM events WHERE resource = $1 AND event_type = 'trading_account.credentials_read'`,
+      `SELECT * FROM ${WHOLE_EVENTS} WHERE resource = $1 AND event_type = 'trading_account.credentials_read'`,
       [`trading_account:${accountId}`],
     );
 

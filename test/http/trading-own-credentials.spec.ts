@@ -11,6 +11,7 @@ import { newSignedIn, SignedIn } from '../support/people';
 import { expectProblem } from '../support/problem';
 import { proveTotp, turnOnTotp } from '../support/second-factor';
 import { damage, shareAccount, statusOf, storeAccount, StoredAccount } from '../support/trading-accounts';
+import { WHOLE_EVENTS } from '../support/whole-events';
 
 const WITH_SECRETS = '/v1/trading-accounts?include_credentials=true';
 
@@ -61,7 +62,7 @@ describe('GET /v1/trading-accounts?include_credentials=true', () => {
     expect(text).not.toContain(shared.accountId);
     expect(body.items[0]).not.toHaveProperty('credentials_error');
     const events = await service.db.query(
-      `SELECT resource, actor, data, priority FROM events
+      `SELECT resource, actor, data, priority FROM ${WHOLE_EVENTS}
        WHERE subject = $1 AND event_type = 'trading_account.credentials_read'`,
       [`user:${owner.userId}`],
     );

@@ -1,4 +1,5 @@
 import { TestService } from './app';
+import { WHOLE_EVENTS } from './whole-events';
 
 /** What the tables say of accounts, for what no reply shows. */
 
@@ -11,7 +12,7 @@ export interface StoredEvent {
 /** A user's events, oldest first; only those of a type where one is given. */
 export async function eventsOf(service: TestService, userId: string, type?: string): Promise<StoredEvent[]> {
   return service.db.query<StoredEvent[]>(
-    `SELECT event_type AS type, actor, data FROM events
+    `SELECT event_type AS type, actor, data FROM ${WHOLE_EVENTS}
      WHERE subject = $1 AND ($2::text IS NULL OR event_type = $2) ORDER BY "timestamp", event_id`,
     [`user:${userId}`, type ?? null],
   );

@@ -1,6 +1,7 @@
 import type { Response, Test } from 'supertest';
 import { PermissionCache } from '../../src/authz/permission-cache';
 import { eventually, TestService } from './app';
+import { eventsPublished } from './events-published';
 import { newAdministrator, SignedIn } from './people';
 
 export const GRANTS = '/v1/authz/permissions';
@@ -116,8 +117,5 @@ export const giveUntil = (
 
 /** Waits until the relay has carried out all that was changed: it clears the cache once more. */
 export async function settled(service: TestService): Promise<void> {
-  await eventually(async () => {
-    const rows = await service.db.query<unknown[]>(`SELECT FROM event_outbox LIMIT 1`);
-    return rows.length === 0;
-  }, 'the relay');
+  await eventually(() => eventsPublished((sql) => service.db.query(sql)), 'the relay');
 }

@@ -11,6 +11,7 @@ import { dataSourceOptions } from '../../src/infra/database/data-source-options'
 import { STREAM_KEY } from '../../src/infra/events/event-stream';
 import { EventType } from '../../src/infra/events/event-types';
 import { Events, NewEvent } from '../../src/infra/events/events';
+import { eventsPublished } from './events-published';
 
 export type StreamedEvent = Record<string, string>;
 
@@ -54,13 +55,26 @@ export class EventWorld {
     );
   }
 
-  async pending(): Promise<number> {
-    const [row] = await this.db.query('SELECT count(*)::int AS pending FROM event_outbox');
-    return row.pending;
+  /** Waits until every committed event has its link and is on the stream. */
+  async published(milliseconds?: number): Promise<void> {
+    await eventually(() => eventsPublished((sql) => this.db.query(sql)), milliseconds);
   }
 
-  async published(): Promise<void> {
-    await eventually(async () => (await this.pending()) === 0);
+  /** Waits until every committed event has its link. */
+  async linked(milliseconds?: number): Promise<void> {
+    await eventually(async () => {
+      const rows = await this.db.query(`SELECT FROM event_outbox LIMIT 1`);
+      return rows.length === 0;
+    }, milliseconds);
+  }
+
+  /** What is on the stream, and what waits, is as if it had never been; the publisher's claim stays. */
+  async forget(): Promise<void> {
+    await this.db.query('DELETE FROM event_outbox');
+    await this.db.query(
+      'UPDATE event_relay SET published_position = chain_position, published_day = chain_day',
+    );
+    await this.redis.del(STREAM_KEY);
   }
 
   /** @param freezesAt type of event at which the relay stops itself, between reading and publishing it. */
@@ -78,6 +92,19 @@ export class EventWorld {
     const states: string[] = [];
     child.on('message', (message) => states.push(message as string));
     return Object.assign(child, { states });
+  }
+
+  /** Ends the relay's connections to Redis; of this world alone, for the server is everybody's. */
+  async cutRelayOff(): Promise<void> {
+    const database = `db=${new URL(this.config.REDIS_URL).pathname.slice(1)}`;
+    const list = (await this.redis.client('LIST')) as string;
+    const relays = list
+      .split('\n')
+      .map((line) => line.split(' '))
+      .filter((fields) => fields.includes(database) && fields.includes(`name=${this.config.APP_NAME}:relay`))
+      .map((fields) => fields.find((field) => field.startsWith('id='))!.slice('id='.length));
+    if (relays.length === 0) throw new Error('no relay is connected');
+    for (const id of relays) await this.redis.client('KILL', 'ID', id);
   }
 
   async kill(relay: ChildProcess, signal: NodeJS.Signals): Promise<void> {
@@ -105,3 +132,7 @@ export async function eventually(
     await sleep(50);
   }
 }
+
+/** Whether a relay process is the publisher, as far as it has told. */
+export const leads = (relay: { states: string[] }): boolean =>
+  relay.states.at(-1)?.startsWith('publishing events') ?? false;

@@ -2,7 +2,8 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { OpenAPIObject } from '@nestjs/swagger';
 import { missingReplies } from './reply-coverage';
-import { endNotes } from './seen-replies';
+import { missingEvents } from './seen-events';
+import { endNotes, notesFolder } from './seen-replies';
 
 /** What jest tells of a run, as far as it narrows it down. */
 interface Run {
@@ -15,19 +16,24 @@ interface Run {
   shard?: object;
 }
 
-/** @throws Error, which fails the run, when all tests together did not get every reply that the document promises. */
+/**
+ * @throws Error, which fails the run, when all tests together did not get every reply that the document promises, or
+ * recorded no event of some type.
+ */
 export default async function globalTeardown(run: Run): Promise<void> {
   await globalThis.sharedServers?.stop();
+  const unrecorded = missingEvents(notesFolder());
   const seen = endNotes();
   if (!isWhole(run)) return;
   const document = JSON.parse(
     readFileSync(join(__dirname, '../../docs/openapi.json'), 'utf8'),
   ) as OpenAPIObject;
   const missing = missingReplies(document, seen);
-  if (missing.length === 0) return;
+  const lines = [...missing.map((line) => `  ${line}`), ...unrecorded.map((type) => `  an event ${type}`)];
+  if (lines.length === 0) return;
   throw new Error(
-    `${missing.length} replies that docs/openapi.json promises were seen by no test:\n` +
-      missing.map((line) => `  ${line}`).join('\n'),
+    `${lines.length} replies or events that docs/openapi.json and docs/asyncapi.json promise were seen by no test:\n` +
+      lines.join('\n'),
   );
 }
 

@@ -9,6 +9,13 @@ import { COLUMNS, WrappedKind } from './wrapped-rows';
 const KINDS = Object.keys(COLUMNS) as WrappedKind[];
 const PRIVATE = ['d', 'p', 'q', 'dp', 'dq', 'qi'] as const;
 
+const NAMES: Record<WrappedKind, string> = {
+  signing_keys: 'signing key',
+  totp_factors: 'TOTP secret',
+  trading_accounts: 'data key',
+  webhooks: 'secret of a webhook',
+};
+
 /** Adds the master key and every secret under it. @returns how many there are, by kind. */
 export async function addKeys(
   canaries: Canaries,
@@ -17,7 +24,13 @@ export async function addKeys(
 ): Promise<Record<WrappedKind | 'master_keys', number>> {
   const masterKeys = readMasterKeyLines(readFileSync(keyFile, 'utf8')).keys;
   for (const key of masterKeys.values()) canaries.addBytes('master key', key);
-  const counts = { master_keys: masterKeys.size, signing_keys: 0, totp_factors: 0, trading_accounts: 0 };
+  const counts = {
+    master_keys: masterKeys.size,
+    signing_keys: 0,
+    totp_factors: 0,
+    trading_accounts: 0,
+    webhooks: 0,
+  };
   const kms = await LocalKms.fromFile(keyFile);
   for (const kind of KINDS) {
     const { id, column, context } = COLUMNS[kind];
@@ -34,7 +47,7 @@ function add(canaries: Canaries, kind: WrappedKind, secret: Buffer): void {
   const text = secret.toString();
   if (kind === 'totp_factors') canaries.add('TOTP secret', text);
   else if (text.startsWith('-----BEGIN')) addPem(canaries, text);
-  else canaries.addBytes(kind === 'signing_keys' ? 'signing key' : 'data key', secret);
+  else canaries.addBytes(NAMES[kind], secret);
 }
 
 /** By what is private of it: the rest everybody may read. */

@@ -1,6 +1,7 @@
 import { request } from 'node:http';
 import { STREAM_KEY } from '../../src/infra/events/event-stream';
 import { eventually, TestService } from './app';
+import { eventsPublished } from './events-published';
 import { newPerson, newSignedIn, PASSWORD, register, SignedIn, tokenIn } from './people';
 
 /** People in every state that an outage must not change. */
@@ -172,10 +173,7 @@ export async function expectRecovery(service: TestService, cast: Cast, withinMs 
 
 /** Every account is whole, and the stream holds each recorded event and no other. */
 export async function expectNothingLost(service: TestService): Promise<void> {
-  await eventually(async () => {
-    const [{ pending }] = await service.db.query('SELECT count(*)::int AS pending FROM event_outbox');
-    return pending === 0;
-  }, 'all events to be published');
+  await eventually(() => eventsPublished((sql) => service.db.query(sql)), 'all events to be published');
   const recorded = await service.db.query('SELECT event_id FROM events');
   const streamed = (await service.redis.xrange(STREAM_KEY, '-', '+')).map(([, fields]) => fields[1]);
   expect(new Set(streamed)).toEqual(new Set(recorded.map((row: { event_id: string }) => row.event_id)));

@@ -1,9 +1,9 @@
 import type { Client } from 'pg';
 
 /** How many steps the previous release had. */
-export const RELEASED = 10;
+export const RELEASED = 11;
 
-const ID = (number: number): string => `01890000-0000-7000-8000-${String(number).padStart(12, '0')}`;
+export const ID = (number: number): string => `01890000-0000-7000-8000-${String(number).padStart(12, '0')}`;
 
 /** Rows of every kind that the previous release wrote, in every table it had. The database is at its last step. */
 export async function fillAsPreviousRelease(db: Client): Promise<void> {
@@ -46,19 +46,7 @@ export async function fillAsPreviousRelease(db: Client): Promise<void> {
     INSERT INTO one_time_tokens (id, user_id, purpose, email, created_at, expires_at, used_at) VALUES
       ('${ID(11)}', '${ID(2)}', 'email_verification', 'ravi@example.org', now(), now() + interval '1 day', NULL),
       ('${ID(12)}', '${ID(1)}', 'password_reset', 'asha@example.org', '2025-02-01T00:00:00Z', '2025-02-01T00:30:00Z', '2025-02-01T00:10:00Z')`);
-  await db.query(`
-    INSERT INTO events (event_id, event_type, "timestamp", source, priority, subject, actor, resource, data, metadata)
-    SELECT id::uuid, type, at, 'user_service', priority, 'user:${ID(1)}', actor, NULL, data::jsonb,
-           '{"request_id": "r-1", "ip": "192.0.2.1", "user_agent": null}'
-    FROM (VALUES
-      ('${ID(21)}', 'user.registered', '2025-01-01T00:00:00Z'::timestamptz, 'normal', 'anonymous', '{"method": "password"}'),
-      ('${ID(22)}', 'session.revoked', now(), 'normal', 'user:${ID(1)}', '{"reason": "logout", "session_ids": ["${ID(99)}"]}'),
-      ('${ID(23)}', 'login.failed', now() + interval '3 months', 'low', 'anonymous', '{"reason": "wrong_password"}')
-    ) AS event (id, type, at, priority, actor, data)`);
-  await db.query(
-    `INSERT INTO event_outbox (event_id, "timestamp") SELECT event_id, "timestamp" FROM events ORDER BY event_id`,
-  );
-  await db.query(`UPDATE event_relay SET term = 42`);
+  await fillEvents(db);
   await db.query(`
     INSERT INTO mail_outbox (id, kind, payload, attempts, created_at, due_at, last_error, failed_at) VALUES
       ('${ID(31)}', 'email_verification', '{"token_id": "${ID(11)}"}', 0, now(), now(), NULL, NULL),
@@ -68,6 +56,42 @@ export async function fillAsPreviousRelease(db: Client): Promise<void> {
       ('key-1', 'access', 'RS256', '{"kty": "RSA", "n": "AQAB", "e": "AQAB"}', '\\x0001ff', '2025-01-01T00:00:00Z', '2025-01-01T00:10:00Z', NULL),
       ('key-2', 'opaque', 'HS256', NULL, '\\xdeadbeef', '2025-01-01T00:00:00Z', '2025-01-01T00:00:00Z', '2025-02-01T00:00:00Z')`);
   await fillHoldings(db);
+}
+
+/** Four that were published, oldest first, and three that wait, in the order of the outbox. */
+export const PUBLISHED = [ID(27), ID(26), ID(25), ID(24)];
+export const UNPUBLISHED = [ID(21), ID(22), ID(23)];
+
+/** What has to be escaped in JSON, or need not be. */
+const AWKWARD = '\\ "quoted" \x7f \t\n\x1f\b / <ಆಶಾ ✓ 🪙> \u2028';
+
+async function fillEvents(db: Client): Promise<void> {
+  await db.query(
+    `
+    INSERT INTO events (event_id, event_type, "timestamp", source, priority, subject, actor, resource, data, metadata)
+    SELECT id::uuid, type, at, 'user_service', priority, 'user:${ID(1)}', actor, NULL, data::jsonb,
+           jsonb_build_object('request_id', 'r-1', 'ip', ip, 'user_agent', agent)
+    FROM (VALUES
+      ('${ID(21)}', 'user.registered', '2025-01-01T00:00:00Z'::timestamptz, 'normal', 'anonymous', '192.0.2.1', NULL,
+       '{"method": "password"}'),
+      ('${ID(22)}', 'session.revoked', now(), 'normal', 'user:${ID(1)}', '192.0.2.1', 'Safari',
+       '{"reason": "logout", "session_ids": ["${ID(99)}"]}'),
+      ('${ID(23)}', 'login.failed', now() + interval '3 months', 'low', 'anonymous', '2001:db8::1', NULL,
+       '{"reason": "wrong_password"}'),
+      ('${ID(24)}', 'user.suspended', now() - interval '1 hour', 'high', 'user:${ID(9)}', '192.0.2.9', $1::text, $2::text),
+      ('${ID(25)}', 'trading_account.linked', '2025-03-01T00:00:00.123456Z', 'normal', 'user:${ID(1)}', '192.0.2.1', 'Safari',
+       '{"broker": "kite", "broker_user_id": "AB1234"}'),
+      ('${ID(26)}', 'role.assigned', '2025-02-01T00:00:00Z', 'high', 'system', '127.0.0.1', NULL, '{"role": "trader"}'),
+      ('${ID(27)}', 'user.suspended', '2025-01-01T00:00:00Z', 'high', 'user:${ID(9)}', '192.0.2.9', NULL, '{"reason": null}')
+    ) AS event (id, type, at, priority, actor, ip, agent, data)`,
+    [AWKWARD, JSON.stringify({ reason: AWKWARD })],
+  );
+  await db.query(
+    `INSERT INTO event_outbox (event_id, "timestamp")
+     SELECT event_id, "timestamp" FROM events WHERE event_id = ANY($1) ORDER BY event_id`,
+    [UNPUBLISHED],
+  );
+  await db.query(`UPDATE event_relay SET term = 42`);
 }
 
 /** What opens accounts beside a password, and what they may do beside their roles. */
@@ -94,6 +118,22 @@ async function fillHoldings(db: Client): Promise<void> {
        '2025-02-01T00:00:00Z', NULL, '2025-03-01T00:00:00Z', NULL),
       ('${ID(62)}', '${ID(7)}', 'before', 'us_live_aaaa', sha256('two'), '{}', 'user:${ID(1)}',
        '2025-01-01T00:00:00Z', '2026-01-01T00:00:00Z', NULL, '2025-02-01T00:00:00Z')`);
+  await db.query(`
+    INSERT INTO trading_accounts (id, user_id, broker, broker_user_id, nickname, preferences, status, created_at,
+                                  updated_at, linked_at, session_expires_at, unlinked_at, wrapped_data_key, api_key_hash)
+    VALUES
+      ('${ID(71)}', '${ID(1)}', 'kite', 'AB1234', 'Main ✓', '{"deep": {"a": [1, null]}}', 'active', '2025-02-01T00:00:00Z',
+       '2025-02-01T00:00:00Z', '2025-02-01T00:00:00Z', '2025-02-02T00:30:00Z', NULL, '\\x01beef', sha256('key')),
+      ('${ID(72)}', '${ID(2)}', 'kite', NULL, NULL, '{}', 'unlinked', '2025-02-01T00:00:00Z',
+       '2025-02-01T00:00:00Z', NULL, NULL, '2025-02-03T00:00:00Z', NULL, NULL)`);
+  await db.query(`
+    INSERT INTO trading_credentials (id, trading_account_id, state, api_key, api_secret, access_token, api_key_masked, created_at)
+    VALUES ('${ID(73)}', '${ID(71)}', 'current', '\\x01', '\\x02', '\\x03', 'abcd****', '2025-02-01T00:00:00Z')`);
+  await db.query(`
+    INSERT INTO trading_account_members (id, trading_account_id, user_id, permissions, granted_under, granted_by, created_at)
+    VALUES
+      ('${ID(74)}', '${ID(71)}', '${ID(9)}', '{view,manage}', NULL, 'user:${ID(1)}', '2025-02-01T00:00:00Z'),
+      ('${ID(75)}', '${ID(71)}', '${ID(2)}', '{view}', '${ID(74)}', 'user:${ID(9)}', '2025-02-02T00:00:00Z')`);
 }
 
 /** Every row of these tables, as text; only of these columns, so that later ones do not count. */

@@ -6,7 +6,7 @@ import { noteReply } from './seen-replies';
 
 /** Pages and machine interfaces that the OpenAPI document leaves out on purpose. */
 const UNDOCUMENTED =
-  /^\/(metrics|docs|redoc|openapi\.json|dev\/(?:mailbox|kite)|verify-email|reset-password)([/?]|$)/;
+  /^\/(metrics|docs|redoc|openapi\.json|asyncapi\.json|dev\/(?:mailbox|kite)|verify-email|reset-password)([/?]|$)/;
 
 interface Documented {
   content?: Record<string, { schema?: object; examples?: Record<string, unknown> }>;
@@ -56,8 +56,8 @@ export class ResponseCheck {
     if (code !== undefined && !(code in content.examples!)) {
       throw new Error(`${said} with the code ${code}, which is not documented`);
     }
-    const validate = this.validator(`${method} ${path} ${reply.status}`, content.schema);
-    if (!validate(reply.body)) {
+    const validate = this.validator(`${method} ${path} ${reply.status} ${reply.type}`, content.schema);
+    if (!validate(reply.type.startsWith('text/') ? reply.text : reply.body)) {
       throw new Error(`${said}, not as documented: ${this.ajv.errorsText(validate.errors)}`);
     }
     noteReply(`${method} ${path}`, reply.status, code);

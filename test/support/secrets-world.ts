@@ -5,6 +5,7 @@ import { KiteSandbox, startKiteSandbox } from '../../src/embedded/kite-sandbox/k
 import { Canaries } from './canaries';
 import { createTestDatabase, TestDatabase } from './database';
 import { dumpDatabase, dumpRedis } from './dump-stores';
+import { eventsPublished } from './events-published';
 import { addKeys } from './key-canaries';
 import { ServicePlace, ServiceProgram } from './service-process';
 
@@ -95,8 +96,8 @@ export class SecretsWorld {
   /** Waits until what was recorded is in the stream. */
   async settled(): Promise<void> {
     for (const deadline = Date.now() + 10_000; Date.now() < deadline; await sleep(50)) {
-      const { rows } = await this.db.query(`SELECT FROM event_outbox LIMIT 1`);
-      if (rows.length === 0) return;
+      if (await eventsPublished(async (sql) => (await this.db.query<{ published: boolean }>(sql)).rows))
+        return;
     }
     throw new Error('the relay takes too long');
   }

@@ -1,5 +1,5 @@
 import { appendFileSync, readFileSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 
 /** The file of this run, for the workers of jest. */
 const FILE = 'TEST_SEEN_REPLIES';
@@ -25,6 +25,11 @@ export function noteReply(operation: string, status: number, code = ''): void {
   if (!file || noted.has(line)) return;
   noted.add(line);
   appendFileSync(file, line);
+}
+
+/** Where the notes of the run are. */
+export function notesFolder(): string | undefined {
+  return process.env[FILE] && dirname(process.env[FILE]);
 }
 
 /** Reads the notes of the run, and deletes their folder. */

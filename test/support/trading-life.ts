@@ -6,6 +6,7 @@ import { CredentialSets, CredentialState } from '../../src/trading-accounts/vaul
 import { Credentials, CredentialsVault } from '../../src/trading-accounts/vault/credentials-vault.service';
 import { TestService } from './app';
 import { SignedIn } from './people';
+import { WHOLE_EVENTS } from './whole-events';
 
 /** What tests of linking, logging in, rotating and unlinking have in common. */
 
@@ -105,7 +106,7 @@ export async function credentialsOf(
 /** Type, actor, subject and data of what has happened to an account, oldest first. */
 export async function historyOf(service: TestService, accountId: string): Promise<Row[]> {
   return service.db.query<Row[]>(
-    `SELECT event_type AS type, subject, actor, data FROM events WHERE resource = $1 ORDER BY "timestamp", event_id`,
+    `SELECT event_type AS type, subject, actor, data FROM ${WHOLE_EVENTS} WHERE resource = $1 ORDER BY "timestamp", event_id`,
     [`trading_account:${accountId}`],
   );
 }

@@ -2,7 +2,7 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { Kms } from '../../src/infra/kms/kms';
 import { TestService } from './app';
 
-export type WrappedKind = 'signing_keys' | 'totp_factors' | 'trading_accounts';
+export type WrappedKind = 'signing_keys' | 'totp_factors' | 'trading_accounts' | 'webhooks';
 
 export interface WrappedSecretRow {
   kind: WrappedKind;
@@ -15,6 +15,7 @@ export const COLUMNS: Record<WrappedKind, { id: string; column: string; context:
   signing_keys: { id: 'kid', column: 'wrapped_secret', context: 'signing-key' },
   totp_factors: { id: 'user_id', column: 'wrapped_secret', context: 'totp' },
   trading_accounts: { id: 'id', column: 'wrapped_data_key', context: 'trading-account' },
+  webhooks: { id: 'id', column: 'wrapped_secret', context: 'webhook' },
 };
 
 const OWNERS = `
@@ -34,6 +35,10 @@ const ROWS: Record<WrappedKind, string> = {
   trading_accounts: `
     INSERT INTO trading_accounts (id, user_id, broker, broker_user_id, status, created_at, updated_at, wrapped_data_key)
     SELECT id, id, 'kite', 'AB1234', 'session_expired', now(), now(), secret
+    FROM unnest($1::uuid[], $2::bytea[]) AS t (id, secret)`,
+  webhooks: `
+    INSERT INTO webhooks (id, url, event_types, enabled, wrapped_secret, since_position, created_by, created_at, updated_at)
+    SELECT id, 'https://hooks.example.com/', '{}', false, secret, 0, 'system', now(), now()
     FROM unnest($1::uuid[], $2::bytea[]) AS t (id, secret)`,
 };
 

@@ -15,6 +15,7 @@ export function openApiDocument(app: INestApplication, config: Config): OpenAPIO
     .setVersion(config.VERSION)
     .setDescription(DESCRIPTION)
     .setLicense('MIT', 'https://opensource.org/license/mit')
+    .setExternalDoc('Events, on the Redis Stream and by webhook (AsyncAPI 3)', '/asyncapi.json')
     .addServer('/', 'This server')
     .addTag('Sign-in', 'Sign-up, sign-in, refresh, sign-out, verified addresses')
     .addTag('Passwords', 'Change and reset')
@@ -25,6 +26,7 @@ export function openApiDocument(app: INestApplication, config: Config): OpenAPIO
     .addTag('Users', 'Profiles')
     .addTag('Administration', 'Accounts, roles, suspension')
     .addTag('API keys', 'Service accounts')
+    .addTag('Webhooks', 'Events as signed requests to those who subscribe')
     .addTag('Tokens', 'Public keys for whoever checks access tokens')
     .addTag('Health', 'Probes')
     .addApiKey(

@@ -6,4 +6,6 @@ export const advisoryLocks = {
   migrations: [1970496882, 1],
   eventRelay: [1970496882, 2],
   rewrap: [1970496882, 3],
+  seals: [1970496882, 4],
+  retention: [1970496882, 5],
 } as const;

@@ -27,3 +27,15 @@ export const relayLag = new Gauge({
   help: 'Age of the oldest event not yet published, 0 when there is none; NaN while PostgreSQL cannot be asked',
   registers,
 });
+
+export const eventsUnlinked = new Gauge({
+  name: 'user_service_events_unlinked',
+  help: 'Events without a link in the hash chain, counted up to 10000; NaN while PostgreSQL cannot be asked',
+  registers,
+});
+
+export const oldestUnlinked = new Gauge({
+  name: 'user_service_events_unlinked_age_seconds',
+  help: 'Age of the oldest event without a link in the hash chain, 0 when there is none; NaN while PostgreSQL cannot be asked',
+  registers,
+});

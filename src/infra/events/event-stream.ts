@@ -2,12 +2,15 @@ import { Redis } from 'ioredis';
 import { Config } from '../../config/config';
 import { withDeadline } from '../deadline';
 import { connectRedis } from '../redis/connect-redis';
-import { RecordedEvent } from './recorded-event';
+import { LinkedEvent } from './recorded-event';
 
 /** The Redis Stream that subscribers read. */
 export const STREAM_KEY = 'user_service:events';
 /** Who may write to it; the hash tag keeps it in the stream's slot of a Redis Cluster. */
 const FENCE_KEY = `{${STREAM_KEY}}:term`;
+
+/** Of a stream entry's fields; grows only where one changes its meaning or goes. New fields may come at any time. */
+export const STREAM_VERSION = '1';
 
 /** Names of a stream entry's fields, all of them texts. */
 export const STREAM_FIELDS = [
@@ -21,23 +24,38 @@ export const STREAM_FIELDS = [
   'resource',
   'data',
   'metadata',
+  'version',
+  'chain_position',
+  'chain_hash',
 ] as const;
 
 /**
  * Appends a batch, all of it or nothing, unless a publisher of a later term was here; or a later attempt of this one,
- * because a batch that was given up for lost may still arrive after its repetition.
+ * because a batch that was given up for lost may still arrive after its repetition. Keeps the position of the last event
+ * with the events, so that it gets lost with them, and appends nothing to a Redis that has forgotten it.
  */
 const APPEND = `
   local fence = redis.call('HMGET', KEYS[1], 'term', 'attempt')
   local last_term, last_attempt = tonumber(fence[1] or 0), tonumber(fence[2] or 0)
   local term, attempt = tonumber(ARGV[1]), tonumber(ARGV[2])
-  if last_term > term or (last_term == term and last_attempt >= attempt) then return 0 end
+  if last_term > term or (last_term == term and last_attempt >= attempt) then return 'superseded' end
+  if ARGV[4] ~= '' then
+    if last_term ~= term then return 'forgotten' end
+    redis.call('HSET', KEYS[1], 'position', ARGV[4])
+  end
   redis.call('HSET', KEYS[1], 'term', ARGV[1], 'attempt', ARGV[2])
-  for first = 4, #ARGV, ${STREAM_FIELDS.length} do
+  for first = 5, #ARGV, ${STREAM_FIELDS.length} do
     redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[3], '*',
       ${STREAM_FIELDS.map((field, index) => `'${field}', ARGV[first + ${index}]`).join(', ')})
   end
-  return 1`;
+  return 'appended'`;
+
+/** What a stream knows of those who wrote to it: the position of the last event, unless an older release wrote it. */
+export interface Held {
+  /** Nobody has ever written to it, or Redis has lost everything. */
+  isEmpty: boolean;
+  position: number | null;
+}
 
 /** Another process has become the publisher. */
 export class Superseded extends Error {
@@ -74,41 +92,56 @@ export class EventStream {
     await withDeadline(this.redis.connect(), 2_000, 'Redis').catch(() => undefined);
   }
 
+  /** What a new connection leads to: Redis may have lost events that were on the stream already. */
+  async held(): Promise<Held> {
+    return this.reconnecting(async () => {
+      const [term, position] = await this.redis.hmget(FENCE_KEY, 'term', 'position');
+      return { isEmpty: term === null, position: position ? Number(position) : null };
+    });
+  }
+
+  /** Shuts out the publisher before, to be called on each connection before events are appended. @throws Superseded */
+  async claim(): Promise<void> {
+    await this.write('', []);
+  }
+
   /**
    * Appends the events in this order, all or none. An error leaves open whether they arrived.
    * @throws Superseded when another process has become the publisher.
    */
-  async append(events: readonly RecordedEvent[]): Promise<void> {
-    const head = [this.term, ++this.attempt, this.config.EVENT_STREAM_MAXLEN];
-    try {
-      const appended = await this.redis.eval(
-        APPEND,
-        2,
-        FENCE_KEY,
-        STREAM_KEY,
-        ...head,
-        ...events.flatMap(toFields),
-      );
-      if (appended !== 1) throw new Superseded(this.term);
-    } catch (error) {
-      if (!(error instanceof Superseded)) this.reconnectAfter(error as Error);
-      throw error;
-    }
+  async append(events: readonly LinkedEvent[]): Promise<void> {
+    await this.write(String(events.at(-1)!.position), events.flatMap(toFields));
+  }
+
+  private async write(position: string, fields: string[]): Promise<void> {
+    const head = [this.term, ++this.attempt, this.config.EVENT_STREAM_MAXLEN, position];
+    await this.reconnecting(async () => {
+      const outcome = await this.redis.eval(APPEND, 2, FENCE_KEY, STREAM_KEY, ...head, ...fields);
+      if (outcome === 'superseded') throw new Superseded(this.term);
+      if (outcome !== 'appended') throw new Error('Redis has lost its data');
+    });
   }
 
   close(): void {
     this.redis.disconnect();
   }
 
-  /** A connection that fails, or leads to a server that was demoted, is dropped with everything queued on it. */
-  private reconnectAfter(error: Error): void {
-    const answered = error.name === 'ReplyError' && !error.message.includes('READONLY');
-    if (!answered && this.redis.status === 'ready') this.redis.disconnect(true);
+  /** A connection that fails, or leads to a server that was demoted or emptied, is dropped with everything queued on it. */
+  private async reconnecting<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      if (error instanceof Superseded) throw error;
+      const { name, message } = error as Error;
+      const answered = name === 'ReplyError' && !message.includes('READONLY');
+      if (!answered && this.redis.status === 'ready') this.redis.disconnect(true);
+      throw error;
+    }
   }
 }
 
 /** In the order of STREAM_FIELDS. */
-function toFields(event: RecordedEvent): string[] {
+function toFields(event: LinkedEvent): string[] {
   return [
     event.eventId,
     event.type,
@@ -120,5 +153,8 @@ function toFields(event: RecordedEvent): string[] {
     event.resource ?? '',
     JSON.stringify(event.data),
     JSON.stringify(event.metadata),
+    STREAM_VERSION,
+    String(event.position),
+    event.hash.toString('hex'),
   ];
 }

@@ -5,6 +5,7 @@ import { Clock } from '../../common/clock';
 import { newId } from '../../common/ids';
 import { CONFIG, Config } from '../../config/config';
 import { EventData, eventPriorities, EventType } from './event-types';
+import { PersonalData, personalDigest, PersonalPart, splitPersonalData } from './personal-data';
 
 export interface NewEvent<T extends EventType = EventType> {
   type: T;
@@ -32,13 +33,28 @@ export class Events {
    * two transactions could wait for each other for ever.
    */
   async record<T extends EventType>(tx: EntityManager, caller: Caller, event: NewEvent<T>): Promise<void> {
+    const actor = event.actor ?? caller.actor ?? (caller.userId ? `user:${caller.userId}` : event.subject);
+    const subjectId = userIdOf(event.subject);
+    const data = splitPersonalData(event.type, 'data', event.data, subjectId);
+    const metadata = splitPersonalData(
+      event.type,
+      'metadata',
+      metadataOf(caller),
+      userIdOf(actor) ?? caller.userId ?? subjectId,
+    );
+    const personal = [data.personal, metadata.personal].filter((part) => part !== null);
     await tx.query(
       `WITH ordered AS MATERIALIZED (SELECT pg_advisory_xact_lock(hashtextextended($6, 0))),
        recorded AS (
          INSERT INTO events
-           (event_id, event_type, "timestamp", source, priority, subject, actor, resource, data, metadata)
-         SELECT $1::uuid, $2, $3::timestamptz, $4, $5, $6, $7, $8, $9::jsonb, $10::jsonb FROM ordered
+           (event_id, event_type, "timestamp", source, priority, subject, actor, resource, data, metadata, personal_digests)
+         SELECT $1::uuid, $2, $3::timestamptz, $4, $5, $6, $7, $8, $9::jsonb, $10::jsonb, $11::jsonb FROM ordered
          RETURNING event_id, "timestamp"
+       ),
+       personal AS (
+         INSERT INTO event_personal_data (event_id, "timestamp", part, user_id, salt, content)
+         SELECT event_id, "timestamp", part, user_id, decode(salt, 'hex'), content
+         FROM recorded, jsonb_to_recordset($12::jsonb) AS p (part text, user_id uuid, salt text, content jsonb)
        )
        INSERT INTO event_outbox (event_id, "timestamp") SELECT event_id, "timestamp" FROM recorded`,
       [
@@ -48,16 +64,37 @@ export class Events {
         this.config.APP_NAME,
         eventPriorities[event.type] ?? 'normal',
         event.subject,
-        event.actor ?? caller.actor ?? (caller.userId ? `user:${caller.userId}` : event.subject),
+        actor,
         event.resource ?? null,
-        JSON.stringify(event.data),
-        JSON.stringify({
-          request_id: caller.requestId,
-          ip: caller.ip,
-          user_agent: caller.userAgent,
-          ...(caller.apiKeyId !== undefined && { api_key_id: caller.apiKeyId }),
-        }),
+        JSON.stringify(data.kept),
+        JSON.stringify(metadata.kept),
+        personal.length > 0 ? JSON.stringify(digestsOf(personal)) : null,
+        JSON.stringify(
+          personal.map(({ part, userId, salt, content }) => ({
+            part,
+            user_id: userId,
+            salt: salt.toString('hex'),
+            content,
+          })),
+        ),
       ],
     );
   }
+}
+
+/** What is told of the request. The service itself has no address. */
+function metadataOf(caller: Caller): Record<string, unknown> {
+  return {
+    request_id: caller.requestId,
+    ...(caller.actor !== 'system' && { ip: caller.ip, user_agent: caller.userAgent }),
+    ...(caller.apiKeyId !== undefined && { api_key_id: caller.apiKeyId }),
+  };
+}
+
+function userIdOf(party: string): string | null {
+  return /^user:([\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12})$/.exec(party)?.[1] ?? null;
+}
+
+function digestsOf(personal: readonly PersonalData[]): Partial<Record<PersonalPart, string>> {
+  return Object.fromEntries(personal.map(({ part, salt, content }) => [part, personalDigest(salt, content)]));
 }

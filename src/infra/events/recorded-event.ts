@@ -1,6 +1,6 @@
 import { EventData, EventPriority, EventType } from './event-types';
 
-/** A row of `events`. */
+/** A row of `events`, what is kept apart put back into its place. */
 export interface RecordedEvent<T extends EventType = EventType> {
   eventId: string;
   type: T;
@@ -12,4 +12,12 @@ export interface RecordedEvent<T extends EventType = EventType> {
   resource: string | null;
   data: EventData[T];
   metadata: Record<string, unknown>;
+}
+
+/** One that has its link in the hash chain. */
+export interface LinkedEvent extends RecordedEvent {
+  position: number;
+  /** Of the linking, UTC, `YYYY-MM-DD`. */
+  day: string;
+  hash: Buffer;
 }

@@ -26,6 +26,7 @@ export class RelayLease {
   private readonly socket = new Socket();
   private readonly client: Client;
   private heardAt = 0;
+  private last: Promise<unknown> = Promise.resolve();
 
   private constructor(config: Config) {
     this.client = new Client({
@@ -68,8 +69,14 @@ export class RelayLease {
     return Number(relay?.term);
   }
 
-  /** @throws LeaseLost whatever went wrong. */
+  /** One statement after the other. @throws LeaseLost whatever went wrong. */
   async query<Row extends QueryResultRow>(sql: string, values: unknown[] = []): Promise<Row[]> {
+    const mine = this.last.then(() => this.ask<Row>(sql, values));
+    this.last = mine.catch(() => undefined);
+    return mine;
+  }
+
+  private async ask<Row extends QueryResultRow>(sql: string, values: unknown[]): Promise<Row[]> {
     try {
       const { rows } = await this.client.query<Row>(sql, values);
       this.heardAt = performance.now();

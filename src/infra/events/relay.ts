@@ -6,10 +6,11 @@ import { Effect, Effects } from './effects';
 import { relayLeader } from './event-metrics';
 import { EventStream, Superseded } from './event-stream';
 import { EventType } from './event-types';
+import { Nap } from './nap';
 import { LeaseLost, RelayLease } from './relay-lease';
 import { RelayTerm } from './relay-term';
 
-const POLL_MS = 150;
+export const POLL_MS = 150;
 const FOLLOW_MS = 500;
 const RETRY_MS = 1_000;
 /** A publisher that gets nowhere for so long makes room: perhaps another process reaches Redis. */
@@ -17,8 +18,9 @@ const GIVE_UP_MS = 10_000;
 const STOP_MS = 2_000;
 
 /**
- * Publishes committed events to the Redis Stream: at least once, in commit order per subject. Of all processes one
- * publishes, the others wait for its end. While Redis or PostgreSQL is away events stay in the outbox.
+ * Gives committed events their links in the hash chain, and publishes them to the Redis Stream: at least once, in commit
+ * order per subject. Of all processes one does, the others wait for its end. Linking does not wait for Redis, nor for
+ * effects.
  */
 @Injectable()
 export class Relay implements OnApplicationBootstrap, OnApplicationShutdown {
@@ -28,7 +30,9 @@ export class Relay implements OnApplicationBootstrap, OnApplicationShutdown {
   private stopping = false;
   private lease?: RelayLease;
   private state = '';
-  private wake = (): void => undefined;
+  /** Of linking, or of whoever waits to become the publisher; and of publishing, which new links end. */
+  private readonly nap = new Nap();
+  private readonly publishersNap = new Nap();
 
   constructor(
     @Inject(CONFIG) private readonly config: Config,
@@ -50,7 +54,8 @@ export class Relay implements OnApplicationBootstrap, OnApplicationShutdown {
   /** Finishes the batch in hand, for at most two seconds, and hands the lease back. */
   async onApplicationShutdown(): Promise<void> {
     this.stopping = true;
-    this.wake();
+    this.nap.wake();
+    this.publishersNap.wake();
     await withDeadline(this.running, STOP_MS, 'the event relay').catch(() => this.lease?.destroy());
   }
 
@@ -83,29 +88,59 @@ export class Relay implements OnApplicationBootstrap, OnApplicationShutdown {
 
   private async lead(lease: RelayLease, number: number): Promise<void> {
     const stream = new EventStream(this.config, number);
-    const term = new RelayTerm(lease, stream, this.effects);
-    let failures = 0;
-    let goodAt = performance.now();
+    const term = new RelayTerm(lease, stream, this.effects, number);
+    // What ends one of the two ends the term, and with it the other.
+    const over = { is: false };
+    const ending = (loop: Promise<void>): Promise<void> =>
+      loop.finally(() => {
+        over.is = true;
+        this.nap.wake();
+        this.publishersNap.wake();
+      });
+    relayLeader.set(1);
+    const linking = ending(this.keepLinking(term, over));
+    const publishing = ending(this.keepPublishing(term, stream, number, over));
     try {
-      relayLeader.set(1);
-      await stream.open();
-      while (!this.stopping) {
-        try {
-          const more = await term.step();
-          this.report('leading', `publishing events, term ${number}`);
-          failures = 0;
-          goodAt = performance.now();
-          if (!more) await this.rest(POLL_MS);
-        } catch (error) {
-          if (error instanceof LeaseLost || error instanceof Superseded) throw error;
-          this.report('stalled', `events wait: ${(error as Error).message}`);
-          if (performance.now() - goodAt > GIVE_UP_MS) throw error;
-          await this.rest(Math.min(1_000, 50 * 2 ** failures++));
-        }
-      }
+      await Promise.all([linking, publishing]);
     } finally {
       relayLeader.set(0);
       stream.close();
+      if (!this.stopping) lease.destroy();
+      await Promise.allSettled([linking, publishing]);
+    }
+  }
+
+  private async keepLinking(term: RelayTerm, over: { is: boolean }): Promise<void> {
+    while (!this.stopping && !over.is) {
+      const { linked, more } = await term.link();
+      if (linked > 0 && this.state !== 'stalled') this.publishersNap.wake();
+      if (!more) await this.nap.sleep(POLL_MS);
+    }
+  }
+
+  private async keepPublishing(
+    term: RelayTerm,
+    stream: EventStream,
+    number: number,
+    over: { is: boolean },
+  ): Promise<void> {
+    let failures = 0;
+    let goodAt = performance.now();
+    await stream.open();
+    while (!this.stopping && !over.is) {
+      try {
+        const more = await term.publish();
+        this.report('leading', `publishing events, term ${number}`);
+        failures = 0;
+        goodAt = performance.now();
+        if (!more) await this.publishersNap.sleep(POLL_MS);
+      } catch (error) {
+        if (error instanceof LeaseLost || error instanceof Superseded) throw error;
+        if (over.is) return;
+        this.report('stalled', `events wait: ${(error as Error).message}`);
+        if (performance.now() - goodAt > GIVE_UP_MS) throw error;
+        await this.publishersNap.sleep(Math.min(1_000, 50 * 2 ** failures++));
+      }
     }
   }
 
@@ -117,15 +152,7 @@ export class Relay implements OnApplicationBootstrap, OnApplicationShutdown {
     else this.logger.warn(message);
   }
 
-  /** Sleeps, unless the relay is being stopped. */
   private async rest(milliseconds: number): Promise<void> {
-    if (this.stopping) return;
-    await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, milliseconds);
-      this.wake = () => {
-        clearTimeout(timer);
-        resolve();
-      };
-    });
+    if (!this.stopping) await this.nap.sleep(milliseconds);
   }
 }

@@ -8,6 +8,7 @@ import {
   getSchemaPath,
   refs,
   type ApiResponseOptions,
+  type OpenAPIObject,
 } from '@nestjs/swagger';
 import { STATUS_CODES } from 'node:http';
 import type { ErrorDefinition } from '../../common/app-error';
@@ -24,6 +25,8 @@ import { Public } from './public.decorator';
 import { RequirePermission } from './require-permission.decorator';
 import { Problem, statusOf } from './problem';
 
+type Schema = NonNullable<NonNullable<OpenAPIObject['components']>['schemas']>[string];
+
 interface OperationOptions {
   summary: string;
   description?: string;
@@ -32,6 +35,8 @@ interface OperationOptions {
   /** What it answers: one class, or several for alternatives. None: no body. */
   reply?: Type | Type[];
   replyDescription?: string;
+  /** Of a reply that is not always JSON: the schema of each media type. */
+  replyContent?: Record<string, { schema: Schema }>;
   /** Headers of the reply, each with what it says. */
   replyHeaders?: Record<string, string>;
   /** Everybody may call it. Default: a signed-in caller. */
@@ -79,7 +84,7 @@ function description({ description: text, permission }: OperationOptions): strin
 
 function success(
   status: number,
-  { reply, replyDescription, replyHeaders }: OperationOptions,
+  { reply, replyContent, replyDescription, replyHeaders }: OperationOptions,
 ): ApiResponseOptions {
   const common = {
     status,
@@ -88,6 +93,7 @@ function success(
       headers: Object.fromEntries(Object.entries(replyHeaders).map(([name, says]) => [name, header(says)])),
     }),
   };
+  if (replyContent) return { ...common, content: replyContent };
   if (!reply) return common;
   if (!Array.isArray(reply)) return { ...common, type: reply };
   return { ...common, schema: { oneOf: refs(...reply) } };

@@ -14,6 +14,8 @@ const KINDS: Record<string, EventData['secret.integrity_failed']['kind']> = {
   signing_keys: 'signing_key',
   totp_factors: 'totp',
   trading_accounts: 'data_key',
+  audit_exports: 'audit_export',
+  webhooks: 'webhook_secret',
 };
 
 /** What everybody has to hear of the master key and of what is under it, whoever finds it, and not again and again. */
