@@ -1,6 +1,7 @@
 /** `npm run cli -- <command>`: what an operator does beside the HTTP door. Each command is a file under cli/. */
 import 'reflect-metadata';
 import { Command } from 'commander';
+import { auditCommand } from './cli/audit.command';
 import { createAdminCommand } from './cli/create-admin.command';
 import { eventsCommand } from './cli/events.command';
 import { failureText } from './cli/failure';
@@ -13,7 +14,8 @@ const program = new Command('npm run cli --')
   .addCommand(createAdminCommand())
   .addCommand(keysCommand())
   .addCommand(kmsCommand())
-  .addCommand(eventsCommand());
+  .addCommand(eventsCommand())
+  .addCommand(auditCommand());
 
 program.parseAsync().catch((error: unknown) => {
   console.error(failureText(error));

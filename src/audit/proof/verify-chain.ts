@@ -1,0 +1,137 @@
+import { AuditKey } from '../seals/audit-key';
+import { addDays } from '../seals/utc-day';
+import { ChainCheck } from './chain-check';
+import { EventCheck } from './event-check';
+import { Findings } from './finding';
+import { startOfProof } from './proof-range';
+import { ChainPlace, ProofSource, ProofStart } from './proof-source';
+import { SealCheck } from './seal-check';
+
+export interface ProofReport {
+  findings: Findings;
+  from: string | null;
+  to: string | null;
+  events: number;
+  links: number;
+  seals: number;
+  /** Links after the last that a seal covers, and the first day that has none; null where no day was ever sealed. */
+  unsealed: number;
+  unsealedSince: string | null;
+  /** Events that wait for their link. */
+  unlinked: number;
+  /** Digests whose personal data is gone, as it may. */
+  erased: number;
+  /** Links whose event was dropped by retention. */
+  dropped: number;
+  /** Whether an event among these links says so, and not only one that waits for its link, or is after the range. */
+  isDroppedProved: boolean;
+}
+
+export interface ProofOptions {
+  /** Instead of those of the source, which whoever changed the rest may have changed too. */
+  keys?: readonly AuditKey[];
+  /** JWS of seals that were kept elsewhere. */
+  kept?: readonly string[];
+  onProgress?: (done: number, expected: number) => void;
+}
+
+/**
+ * Checks every event, link and seal of a source in one pass. Its memory is constant, but for some thirty bytes for each
+ * event of a file (SeenIds). What is wrong is in the report.
+ * @throws CannotCheck; Error where the source cannot be read
+ */
+export async function verifyChain(
+  source: ProofSource,
+  { keys, kept = [], onProgress }: ProofOptions = {},
+): Promise<ProofReport> {
+  const findings = new Findings();
+  const start = await source.begin();
+  const chain = new ChainCheck(start.start, findings);
+  const events = new EventCheck(findings);
+  const seals = new SealCheck(start.seals, findings);
+  await seals.checkSignatures(keys ?? start.keys, kept);
+  checkStart(start, findings);
+  seals.begin(start.start.position);
+  for await (const batch of source.links(findings)) {
+    for (const link of batch) {
+      if (chain.link(link)) seals.link(link);
+      events.link(link);
+    }
+    onProgress?.(chain.links, start.expected);
+  }
+  const saidInChain = events.said;
+  events.end(start.droppedElsewhere);
+  checkDropped(start, events.said, findings);
+  const { head, unlinked } = await source.end(findings);
+  seals.end(chain.end.position, start.to);
+  if (head) checkHead(chain, head, findings);
+  chain.finish();
+  const last = start.seals.at(-1);
+  return {
+    findings,
+    from: start.from,
+    to: start.to,
+    events: events.events,
+    links: chain.links,
+    seals: start.seals.length,
+    unsealed: Math.max(0, chain.end.position - Math.max(last?.lastPosition ?? 0, start.start.position)),
+    unsealedSince: last ? addDays(last.day, 1) : null,
+    unlinked,
+    erased: events.erased,
+    dropped: events.dropped,
+    isDroppedProved: events.dropped === 0 || events.said === saidInChain,
+  };
+}
+
+/** A file could begin anywhere: it has to begin where a seal, or the beginning of the chain, says. */
+function checkStart({ seals, from, droppedBefore, start }: ProofStart, findings: Findings): void {
+  const due = startOfProof(seals, from, droppedBefore);
+  if (due.position === start.position && due.hash.equals(start.hash)) return;
+  findings.add({
+    kind: 'removed',
+    position: Math.min(due.position, start.position) + 1,
+    day: from,
+    eventId: null,
+    detail: `it begins after position ${start.position}, and should after position ${due.position}`,
+  });
+}
+
+/** Links go with their events, and so does the beginning of the proof: only as far as an event says that they went. */
+function checkDropped({ seals, from, start }: ProofStart, said: string | null, findings: Findings): void {
+  const believed = startOfProof(seals, from, said);
+  if (believed.position >= start.position) return;
+  findings.add({
+    kind: 'removed',
+    position: believed.position + 1,
+    day: null,
+    eventId: null,
+    detail: `it begins after position ${start.position}, and no event says that what was before was dropped`,
+  });
+}
+
+/** The chain's head is written down elsewhere too. */
+function checkHead(chain: ChainCheck, head: ChainPlace, findings: Findings): void {
+  const { position, hash } = chain.end;
+  const at = { day: chain.lastDay, eventId: null };
+  if (position < head.position)
+    findings.add({
+      ...at,
+      kind: 'removed',
+      position: position + 1,
+      detail: `the chain ends at position ${position}, and should at ${head.position}`,
+    });
+  else if (position > head.position)
+    findings.add({
+      ...at,
+      kind: 'inserted',
+      position: head.position + 1,
+      detail: `the chain should end at position ${head.position}`,
+    });
+  else if (hash && !hash.equals(head.hash))
+    findings.add({
+      ...at,
+      kind: 'changed',
+      position,
+      detail: 'the hash of the last link is not the one of the chain',
+    });
+}
