@@ -1,6 +1,7 @@
 import { DynamicModule, Module } from '@nestjs/common';
 import { ApiKey } from './api-keys/api-key.entity';
 import { ApiKeysModule } from './api-keys/api-keys.module';
+import { AuditModule } from './audit/audit.module';
 import { AuthModule } from './auth/auth.module';
 import { AuthzModule } from './authz/authz.module';
 import { Config } from './config/config';
@@ -26,6 +27,7 @@ import { SigningKey } from './tokens/signing-key.entity';
 import { TokensModule } from './tokens/tokens.module';
 import { TradingAccountsModule } from './trading-accounts/trading-accounts.module';
 import { UsersModule } from './users/users.module';
+import { WebhooksModule } from './webhooks/webhooks.module';
 
 /** The whole service, left to right as on the ladder (README, architecture). */
 @Module({})
@@ -53,6 +55,8 @@ export class AppModule {
         MfaModule,
         TradingAccountsModule,
         OAuthModule,
+        AuditModule,
+        WebhooksModule,
         ApiKeysModule,
         AuthModule,
         UsersModule,

@@ -109,7 +109,7 @@ describe('The Grafana dashboard and the alerts', () => {
 
   it('are whole: rows, units, places that do not overlap, one variable for the data source', () => {
     expect(dashboard.schemaVersion).toBeGreaterThanOrEqual(41);
-    expect(rows.map(({ title }) => title)).toHaveLength(8);
+    expect(rows.map(({ title }) => title)).toHaveLength(9);
     expect(new Set(dashboard.panels.map(({ id }) => id)).size).toBe(dashboard.panels.length);
     for (const { fieldConfig, datasource, targets } of panels) {
       expect(fieldConfig!.defaults.unit).toMatch(/^(reqps|ops|s|short|percentunit|bytes)$/);

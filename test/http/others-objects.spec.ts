@@ -5,6 +5,7 @@ import { Client, startService, TestService } from '../support/app';
 import { newAdministrator, newSignedIn, SignedIn } from '../support/people';
 import { give, newKey, newServiceAccount } from '../support/services';
 import { shareAccount, storeAccount } from '../support/trading-accounts';
+import { addDeliveries, WebhookAdministration } from '../support/webhooks';
 
 interface Schema {
   $ref?: string;
@@ -61,6 +62,8 @@ describe('The objects of somebody else', () => {
       key_id: (await newKey(service, administrator, robot, ['authz:check'])).keyId,
       trading_account_id: accountId,
       membership_id: await shareAccount(service, accountId, (await newSignedIn(service)).userId, ['view']),
+      ...(await theirWebhook(service, administrator)),
+      export_id: await theirExport(service, owner),
     };
     operations = await operationsWithIds(service);
   });
@@ -125,6 +128,23 @@ describe('The objects of somebody else', () => {
     expect(await answers(forPeople, id, administrator)).toEqual(all(forPeople, 404, 'not_found'));
   });
 });
+
+async function theirExport(service: TestService, { accessToken }: SignedIn): Promise<string> {
+  const { body } = await service
+    .client()
+    .post('/v1/audit/export', { format: 'json' }, accessToken)
+    .expect(201);
+  return body.export_id;
+}
+
+async function theirWebhook(
+  service: TestService,
+  administrator: SignedIn,
+): Promise<{ webhook_id: string; delivery_id: string }> {
+  const { id } = await new WebhookAdministration(service, administrator).make();
+  const [delivery] = await addDeliveries(service, id, 'dead');
+  return { webhook_id: id, delivery_id: delivery! };
+}
 
 /** Every operation that asks for a caller and names an object in its path. */
 async function operationsWithIds(service: TestService): Promise<Operation[]> {

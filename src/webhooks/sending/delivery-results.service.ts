@@ -1,0 +1,125 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { systemCaller } from '../../common/caller';
+import { Clock } from '../../common/clock';
+import { newId } from '../../common/ids';
+import { CONFIG, Config } from '../../config/config';
+import { Events } from '../../infra/events/events';
+import { retryDelay } from './retry-timing';
+import { SendFailure } from './send-failure';
+import { SendingDatabase } from './sending-database';
+import { webhookDeliveries } from './webhook-metrics';
+
+const GIVE_UP_BATCH = 500;
+const HOUR_MS = 3_600_000;
+
+interface Tried {
+  id: string;
+  /** Where it was sent to. */
+  url: string;
+  /** Before this one. */
+  attempts: number;
+}
+
+/** What became of deliveries. Whoever was overtaken by another sender changes nothing but that something has arrived. */
+@Injectable()
+export class DeliveryResults {
+  constructor(
+    @Inject(CONFIG) private readonly config: Config,
+    private readonly db: SendingDatabase,
+    private readonly clock: Clock,
+    private readonly events: Events,
+  ) {}
+
+  /** @returns whether the webhook wants more, and at that address: it may have been changed or deleted meanwhile. */
+  async delivered({ id, url }: Tried, status: number): Promise<boolean> {
+    const [rows] = await this.db.query<[{ wantsMore: boolean }[], number]>(
+      `UPDATE webhook_deliveries d
+       SET status = 'delivered', attempts = attempts + 1, last_status = $2, last_error = NULL, finished_at = $3
+       FROM webhooks w
+       WHERE d.id = $1 AND d.status <> 'delivered' AND w.id = d.webhook_id
+       RETURNING w.enabled AND w.url = $4 AS "wantsMore"`,
+      [id, status, this.clock.date(), url],
+    );
+    webhookDeliveries.inc({ result: 'delivered' });
+    return rows[0]?.wantsMore ?? false;
+  }
+
+  /** Puts it off, at most until the time at which it is given up; what fails then is dead. */
+  async failed({ id, attempts }: Tried, { message, status, retryAfterMs }: SendFailure): Promise<void> {
+    const now = this.clock.now();
+    const wait = Math.max(retryDelay(attempts + 1), retryAfterMs ?? 0);
+    const [rows] = await this.db.query<[{ status: string }[], number]>(
+      `UPDATE webhook_deliveries SET attempts = attempts + 1, last_status = $3, last_error = $4,
+         status = CASE WHEN give_up_at <= $5 THEN 'dead' ELSE 'pending' END,
+         finished_at = CASE WHEN give_up_at <= $5 THEN $5 END,
+         due_at = CASE WHEN give_up_at <= $5 THEN due_at ELSE least($6, give_up_at) END
+       WHERE id = $1 AND attempts = $2 AND status = 'pending'
+       RETURNING status`,
+      [id, attempts, status, message, new Date(now), new Date(now + wait)],
+    );
+    webhookDeliveries.inc({ result: rows[0]?.status === 'dead' ? 'dead' : 'failed' });
+  }
+
+  /** Of which no try makes sense any more. */
+  async dead({ id }: { id: string }, reason: string): Promise<void> {
+    await this.db.query(
+      `UPDATE webhook_deliveries SET status = 'dead', last_error = $2, finished_at = $3
+       WHERE id = $1 AND status = 'pending'`,
+      [id, reason, this.clock.date()],
+    );
+    webhookDeliveries.inc({ result: 'dead' });
+  }
+
+  /**
+   * The receiver is gone for good (410): no more is sent to it. Not where it has another address by now, or is disabled
+   * already.
+   */
+  async gone(webhookId: string, tried: Tried, failure: SendFailure): Promise<void> {
+    await this.db.transaction(async (tx) => {
+      const now = this.clock.date();
+      const [disabled] = await tx.query<[{ id: string }[], number]>(
+        `UPDATE webhooks SET enabled = false, failing_since = coalesce(failing_since, $3), updated_at = $3
+         WHERE id = $1 AND url = $2 AND enabled RETURNING id`,
+        [webhookId, tried.url, now],
+      );
+      await tx.query(
+        `UPDATE webhook_deliveries
+         SET status = 'dead', attempts = attempts + 1, last_status = $2, last_error = $3, finished_at = $4
+         WHERE id = $1 AND status = 'pending'`,
+        [tried.id, failure.status, `${failure.message}: the webhook is disabled`, now],
+      );
+      if (disabled.length === 0) return;
+      await this.events.record(tx, systemCaller(newId()), {
+        type: 'webhook.updated',
+        subject: `webhook:${webhookId}`,
+        data: { webhook_id: webhookId, fields: ['enabled'] },
+      });
+    });
+    webhookDeliveries.inc({ result: 'dead' });
+  }
+
+  /**
+   * Gives up what is too old, where nothing has arrived for as long as anything is tried: the rest of it was not tried,
+   * for the receiver's sake. Where it was us who were away, all gets its try.
+   */
+  async giveUpExpired(webhookId: string): Promise<void> {
+    const now = this.clock.now();
+    const failingBefore = new Date(now - this.config.WEBHOOK_RETRY_HOURS * HOUR_MS);
+    for (let count = GIVE_UP_BATCH; count === GIVE_UP_BATCH;) {
+      const [rows] = await this.db.query<[unknown[], number]>(
+        `UPDATE webhook_deliveries
+         SET status = 'dead', finished_at = $2, last_error = coalesce(last_error, 'not tried: the receiver fails')
+         WHERE id IN (
+           SELECT id FROM webhook_deliveries
+           WHERE webhook_id = (SELECT id FROM webhooks WHERE id = $1 AND failing_since <= $4)
+             AND status = 'pending' AND give_up_at <= $2
+           ORDER BY position LIMIT $3 FOR UPDATE SKIP LOCKED)
+           AND status = 'pending'
+         RETURNING 1`,
+        [webhookId, new Date(now), GIVE_UP_BATCH, failingBefore],
+      );
+      count = rows.length;
+      webhookDeliveries.inc({ result: 'dead' }, count);
+    }
+  }
+}

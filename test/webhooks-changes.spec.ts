@@ -1,0 +1,107 @@
+import { Clock } from '../src/common/clock';
+import { eventually, startService, TestService } from './support/app';
+import {
+  deliveriesOf,
+  happen,
+  laneOf,
+  newWebhook,
+  NewWebhook,
+  ok,
+  Received,
+  Receiver,
+  says,
+  startReceiver,
+} from './support/webhook-world';
+
+const HOUR = 3_600_000;
+
+describe('Webhooks, of which something else is true by now', () => {
+  let service: TestService;
+  let receiver: Receiver;
+
+  beforeAll(async () => {
+    service = await startService({ WEBHOOK_PRIVATE_NETWORKS: '127.0.0.0/8', WEBHOOK_TIMEOUT_SECONDS: '1' });
+  });
+  afterAll(() => service.stop());
+  beforeEach(async () => {
+    receiver = await startReceiver();
+  });
+  afterEach(async () => {
+    await receiver.stop();
+    await service.db.query('DELETE FROM webhooks');
+  });
+
+  const now = () => service.app.get(Clock).now();
+  const counts = async ({ id }: NewWebhook): Promise<Record<string, number>> => {
+    const all = await deliveriesOf(service.db, id);
+    return Object.fromEntries(
+      ['pending', 'delivered', 'dead'].map((status) => [
+        status,
+        all.filter((one) => one.status === status).length,
+      ]),
+    );
+  };
+  /** A webhook for which so much has happened, and nothing has been sent for so long. */
+  const waiting = async (count: number, restMs: number): Promise<[NewWebhook, string[]]> => {
+    const webhook = await newWebhook(service, receiver.url);
+    await service.db.query('UPDATE webhooks SET rest_until = $2 WHERE id = $1', [
+      webhook.id,
+      new Date(now() + restMs),
+    ]);
+    const ids = await happen(service, count);
+    await eventually(
+      async () => (await deliveriesOf(service.db, webhook.id)).length === count,
+      'the fan-out',
+    );
+    return [webhook, ids];
+  };
+
+  it('are sent what waited for a process of ours for longer than a day, each at least once', async () => {
+    const [webhook, [bad]] = await waiting(30, 24.5 * HOUR);
+    receiver.answer((response, received, request) =>
+      (received.id === bad ? says(500) : ok)(response, received, request),
+    );
+    service.advance(25 * HOUR);
+    await eventually(async () => (await counts(webhook)).pending === 0, 'the end of all');
+    // It was not the receiver who was away: that one event fails says nothing of the others.
+    expect(await counts(webhook)).toEqual({ pending: 0, delivered: 29, dead: 1 });
+  });
+
+  it('are failing while their secret cannot be opened, and what waits for it is dead after a day', async () => {
+    const [webhook] = await waiting(3, HOUR);
+    await service.db.query(`UPDATE webhooks SET wrapped_secret = '\\x00' WHERE id = $1`, [webhook.id]);
+    service.advance(2 * HOUR);
+    await eventually(
+      async () => (await laneOf(service.db, webhook.id)).failing_since !== null,
+      'the webhook to be failing',
+    );
+    expect(await counts(webhook)).toEqual({ pending: 3, delivered: 0, dead: 0 });
+    service.advance(25 * HOUR);
+    await eventually(async () => (await counts(webhook)).dead === 3, 'the end of all three');
+    expect(receiver.received).toEqual([]);
+  });
+
+  it.each<[string, string]>([
+    ['disabled', 'UPDATE webhooks SET enabled = false'],
+    ['deleted', 'UPDATE webhooks SET enabled = false, deleted_at = now()'],
+    ['removed', 'DELETE FROM webhooks'],
+    ['moved', `UPDATE webhooks SET url = replace(url, '/events', '/moved')`],
+  ])('are sent nothing more but what is under way when they are %s', async (_what, change) => {
+    const [webhook] = await waiting(20, HOUR);
+    let changed: Promise<unknown> | undefined;
+    const paths: string[] = [];
+    const answer = async (response: Parameters<typeof ok>[0], received: Received, path: string) => {
+      paths.push(path);
+      await (changed ??= service.db.query(`${change} WHERE id = $1`, [webhook.id]));
+      response.writeHead(204).end();
+    };
+    receiver.answer((response, received, request) => answer(response, received, request.url!));
+    service.advance(2 * HOUR);
+    await eventually(() => Promise.resolve(paths.length > 0), 'the first request');
+    await changed;
+    if (change.includes('moved'))
+      await eventually(async () => (await counts(webhook)).delivered === 20, 'all');
+    else await new Promise((resolve) => setTimeout(resolve, 1_000));
+    expect(paths.filter((path) => path.startsWith('/events')).length).toBeLessThanOrEqual(4);
+  });
+});
