@@ -3,7 +3,8 @@ import { BareJob } from './bare-server';
 import { BoundJob } from './bounds';
 import { Child } from './child';
 import { Lane, LoadJob, LoadResult } from './load';
-import { Member, Stage } from './stage';
+import { Member } from './bench-service';
+import { Stage } from './stage';
 
 /** One round: everything once, what a ratio compares close together. */
 export interface Round {

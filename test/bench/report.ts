@@ -177,7 +177,7 @@ export function table(lines: Line[]): string {
 
 export const machine = (): string => `${availableParallelism()} cores, Node ${process.version}`;
 
-function median(values: number[]): number {
+export function median(values: number[]): number {
   const sorted = [...values].sort((a, b) => a - b);
   const middle = sorted.length >> 1;
   return sorted.length % 2 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
