@@ -21,6 +21,7 @@ const LADDER = [
   'trading-accounts',
   'oauth',
   'audit',
+  'webhooks',
   'api-keys',
   'auth',
   'users',
