@@ -20,7 +20,7 @@ describe('a Redis that', () => {
     (await world.streamed()).map((event) => Number(JSON.parse(event.data!).fields[0]));
   const become = (expected: number[]): Promise<void> =>
     eventually(async () => JSON.stringify(await numbers()) === JSON.stringify(expected));
-  const loseConnections = () => world.redis.client('KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
+  const loseConnections = () => world.cutRelayOff();
 
   beforeEach(async () => {
     Logger.overrideLogger(false);
