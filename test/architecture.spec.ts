@@ -3,6 +3,7 @@ import { dirname, join, relative, resolve } from 'node:path';
 import { definedErrors } from '../src/common/app-error';
 import '../src/app.module';
 import { fillReadme, readmeTables } from '../src/docs/readme-tables';
+import { ALONE, allSpecs, BATCHES, specsOf } from './batches/batches';
 
 const ROOT = resolve(__dirname, '..');
 const SRC = join(ROOT, 'src');
@@ -144,6 +145,20 @@ describe('The architecture', () => {
     expect(production.filter(([, { text }]) => /\bforwardRef\b/.test(text)).map(([file]) => file)).toEqual(
       [],
     );
+  });
+});
+
+describe('a whole run of the tests', () => {
+  it('runs every spec once, in a batch or alone', () => {
+    const files = readdirSync(join(ROOT, 'test', 'batches')).filter((file) => file.endsWith('.batch.ts'));
+    const names = Object.keys(BATCHES).sort();
+    expect(files.sort()).toEqual(names.map((name) => `${name}.batch.ts`).sort());
+    for (const name of names) {
+      const text = readFileSync(join(ROOT, 'test', 'batches', `${name}.batch.ts`), 'utf8');
+      expect(text).toContain(`runBatch('${name}')`);
+      expect(specsOf(name)).not.toEqual([]);
+    }
+    expect([...names.flatMap(specsOf), ...ALONE].sort()).toEqual(allSpecs().sort());
   });
 });
 
