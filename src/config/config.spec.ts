@@ -1,6 +1,7 @@
 import { Config, loadConfig } from './config';
 import { envExample } from './env-example';
-import { cores, variables } from './variables';
+import { cores, coresOf } from './cores';
+import { variables } from './variables';
 
 type Environment = Record<string, string>;
 
@@ -21,7 +22,20 @@ describe('The default of', () => {
     ],
     ['the cookie', { SESSION_COOKIE_NAME: '__Host-rt' }, { SESSION_COOKIE_NAME: 'rt' }],
     ['the cookie', { SESSION_COOKIE_NAME: 'plain' }, { SESSION_COOKIE_NAME: 'plain' }],
-    ['threads', {}, { PASSWORD_HASH_CONCURRENCY: cores, PASSWORD_HASH_QUEUE: 16 * cores }],
+    ['workers', {}, { WEB_CONCURRENCY: Math.min(cores, 256) }],
+    ['connections', { WEB_CONCURRENCY: '1' }, { DATABASE_POOL_SIZE: 20, DATABASE_MAX_OVERFLOW: 10 }],
+    ['connections', { WEB_CONCURRENCY: '4' }, { DATABASE_POOL_SIZE: 5, DATABASE_MAX_OVERFLOW: 3 }],
+    ['connections', { WEB_CONCURRENCY: '64' }, { DATABASE_POOL_SIZE: 4, DATABASE_MAX_OVERFLOW: 1 }],
+    [
+      'connections',
+      { WEB_CONCURRENCY: '8', DATABASE_POOL_SIZE: '2', DATABASE_MAX_OVERFLOW: '0' },
+      { DATABASE_POOL_SIZE: 2, DATABASE_MAX_OVERFLOW: 0 },
+    ],
+    [
+      'threads',
+      { WEB_CONCURRENCY: '1' },
+      { PASSWORD_HASH_CONCURRENCY: cores, PASSWORD_HASH_QUEUE: 16 * cores },
+    ],
     [
       'threads',
       { WEB_CONCURRENCY: '256' },
@@ -42,6 +56,18 @@ describe('The default of', () => {
     ],
     ['DOCS_ENABLED', { DOCS_ENABLED: 'false' }, { DOCS_ENABLED: false }],
   ])('%s follows %j', (_what, env, expected) => expect(loadConfig(env)).toMatchObject(expected));
+});
+
+describe('The cores of a container', () => {
+  it.each<[string | undefined, string | undefined, number | undefined]>([
+    ['200000', '100000', 2],
+    ['50000', '100000', 0.5],
+    ['max', '100000', undefined],
+    ['-1', '100000', undefined],
+    [undefined, undefined, undefined],
+  ])('with a quota of %s in %s are %s', (quota, period, expected) =>
+    expect(coresOf(quota, period)).toBe(expected),
+  );
 });
 
 describe('loadConfig', () => {

@@ -1,9 +1,12 @@
 import { z } from 'zod';
-import { cores, environmentSchema } from './variables';
+import { cores } from './cores';
+import { environmentSchema } from './variables';
 import { weaknesses } from './weaknesses';
 
 /** The settings of a process: typed, complete, frozen. Keys are the names of the environment variables. */
 export type Config = Readonly<z.output<typeof environmentSchema>>;
+
+const LEAST_CONNECTIONS = 4;
 
 /** Injection token of the `Config`. */
 export const CONFIG = Symbol('config');
@@ -53,6 +56,7 @@ function complete(values: z.output<typeof environmentSchema>): Config {
   const threads = values.PASSWORD_HASH_CONCURRENCY || Math.max(1, Math.floor(cores / values.WEB_CONCURRENCY));
   return {
     ...values,
+    ...connectionsOf(values),
     PUBLIC_URL: publicUrl,
     JWT_ISSUER: values.JWT_ISSUER || publicUrl,
     ...kiteAddresses(values),
@@ -64,6 +68,22 @@ function complete(values: z.output<typeof environmentSchema>): Config {
     SESSION_COOKIE_NAME: plainDevelopment
       ? values.SESSION_COOKIE_NAME.replace(/^__(Secure|Host)-/, '')
       : values.SESSION_COOKIE_NAME,
+  };
+}
+
+/**
+ * What PostgreSQL has to give is the instance's, so that more workers do not ask it for more. Below five a process would
+ * get in its own way: jobs hold connections while they work with others.
+ */
+function connectionsOf({
+  WEB_CONCURRENCY,
+  DATABASE_POOL_SIZE,
+  DATABASE_MAX_OVERFLOW,
+}: z.output<typeof environmentSchema>): Pick<Config, 'DATABASE_POOL_SIZE' | 'DATABASE_MAX_OVERFLOW'> {
+  const share = Math.max(LEAST_CONNECTIONS, Math.ceil(DATABASE_POOL_SIZE / WEB_CONCURRENCY));
+  return {
+    DATABASE_POOL_SIZE: Math.min(DATABASE_POOL_SIZE, share),
+    DATABASE_MAX_OVERFLOW: Math.ceil(DATABASE_MAX_OVERFLOW / WEB_CONCURRENCY),
   };
 }
 

@@ -2,8 +2,8 @@
  * Every environment variable, once: its type, default and meaning. The typed `Config`, `.env.example` and the
  * README's table all come from here. Names and defaults are the seed's; where one differs, docs/decisions says why.
  */
-import { availableParallelism } from 'node:os';
 import { z } from 'zod';
+import { cores } from './cores';
 
 const text = (fallback: string): z.ZodDefault<z.ZodString> => z.string().default(fallback);
 
@@ -28,6 +28,16 @@ const list = (fallback: string): z.ZodType<string[]> =>
         .map((item) => item.trim())
         .filter(Boolean),
     );
+
+/** One, or several separated by commas: nodes of one cluster. */
+const redisUrls = z
+  .string()
+  .default('')
+  .refine(
+    (value) => value === '' || value.split(',').every((one) => URL.canParse(one.trim())),
+    'must be a URL',
+  )
+  .transform((value) => value.replace(/\/+$/, ''));
 
 const url = (fallback: string): z.ZodType<string> =>
   z
@@ -82,7 +92,11 @@ const application = group('Application', {
     list(''),
     'CIDRs of reverse proxies whose X-Forwarded-For is believed. The client is the rightmost hop that is not one of them.',
   ],
-  WEB_CONCURRENCY: [integer(1, { min: 1, max: 256 }), 'Processes that share the port.'],
+  WEB_CONCURRENCY: [
+    integer(Math.min(cores, 256), { min: 1, max: 256 }),
+    'Processes that share the port. Default: cores. 1: a single process, which cannot restart without a gap.',
+    '',
+  ],
   SHUTDOWN_DRAIN_SECONDS: [
     integer(0, { max: 300 }),
     'Seconds between readiness turning red and the end of listening, so that load balancers notice.',
@@ -103,10 +117,13 @@ const application = group('Application', {
 
 const database = group('Database', {
   DATABASE_URL: [url(''), 'PostgreSQL. Empty in development: an embedded server is started.'],
-  DATABASE_POOL_SIZE: [integer(20, { min: 1, max: 1000 }), 'Connections a process keeps.'],
+  DATABASE_POOL_SIZE: [
+    integer(20, { min: 1, max: 1000 }),
+    'Connections an instance keeps, shared out among its processes (each has four at least).',
+  ],
   DATABASE_MAX_OVERFLOW: [
     integer(10, { max: 1000 }),
-    'Connections a process may open above that under load.',
+    'Connections an instance may open above that under load, shared out among its processes.',
   ],
   DATABASE_POOL_TIMEOUT: [
     integer(1, { min: 1, max: 60 }),
@@ -119,7 +136,10 @@ const database = group('Database', {
 });
 
 const redis = group('Redis', {
-  REDIS_URL: [url(''), 'Redis. Empty in development: an embedded server is started.'],
+  REDIS_URL: [
+    redisUrls,
+    'Redis. Nodes of a Redis Cluster are separated by commas. Empty in development: an embedded server is started.',
+  ],
   REDIS_POOL_SIZE: [
     integer(50, { min: 1 }),
     'Accepted for compatibility, without effect: one pipelined connection a process serves all.',
@@ -136,6 +156,27 @@ const redis = group('Redis', {
   EVENT_STREAM_MAXLEN: [
     integer(1_000_000, { min: 1000 }),
     'About how many events the Redis Stream keeps. PostgreSQL keeps all.',
+  ],
+});
+
+const events = group('Event relay', {
+  EVENT_RELAY: [
+    z.enum(['redis', 'kafka']).default('redis'),
+    'Where events are published: `redis`, a Stream in the Redis of REDIS_URL, or `kafka`, a topic.',
+  ],
+  KAFKA_BROKERS: [list(''), 'For `kafka`: host:port of some brokers, comma-separated.'],
+  KAFKA_TOPIC: [text('user_service.events'), 'The topic. It has to be there; the service makes none.'],
+  KAFKA_CLIENT_ID: [text('user_service'), 'Name of this service in the logs and quotas of the brokers.'],
+  KAFKA_SSL: [flag(false), 'Reach the brokers over TLS.'],
+  KAFKA_SASL_MECHANISM: [
+    z.enum(['', 'plain', 'scram-sha-256', 'scram-sha-512']).default(''),
+    'plain, scram-sha-256 or scram-sha-512. Empty: no authentication.',
+  ],
+  KAFKA_SASL_USERNAME: [text(''), 'User at the brokers.'],
+  KAFKA_SASL_PASSWORD: [text(''), 'Password at the brokers.'],
+  KAFKA_TIMEOUT_MS: [
+    integer(3000, { min: 100, max: 30_000 }),
+    'Milliseconds that a broker may take for an answer; a batch of events may take twice as long.',
   ],
 });
 
@@ -351,6 +392,7 @@ export const environmentSchema = z.object({
   ...application.shape,
   ...database.shape,
   ...redis.shape,
+  ...events.shape,
   ...jwt.shape,
   ...kms.shape,
   ...google.shape,
@@ -368,6 +410,7 @@ export const variables: Record<string, Variable> = {
   ...application.variables,
   ...database.variables,
   ...redis.variables,
+  ...events.variables,
   ...jwt.variables,
   ...kms.variables,
   ...google.variables,
@@ -380,5 +423,3 @@ export const variables: Record<string, Variable> = {
   ...features.variables,
   ...others.variables,
 };
-
-export const cores = availableParallelism();

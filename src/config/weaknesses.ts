@@ -1,9 +1,11 @@
 import { readFileSync, statSync } from 'node:fs';
 import { parseCidr } from './cidr';
 import type { Config } from './config';
+import { invalidKafka, weakKafka } from './kafka-weaknesses';
 import { invalidKite, weakKite } from './kite-weaknesses';
 import { invalidKms, weakKms } from './kms-weaknesses';
 import { readMasterKeyLines } from './master-key-lines';
+import { invalidRedisUrl, redisNodes } from './redis-nodes';
 
 /** The first line of a key file that the service made for itself; such a key protects nothing. */
 export const DEVELOPMENT_KEY_MARK = '# development key';
@@ -24,6 +26,7 @@ function* invalidAnywhere(config: Config): Generator<string> {
   }
   yield* invalidUrls(config);
   yield* invalidGoogle(config);
+  yield* invalidKafka(config);
   yield* invalidKms(config);
   yield* invalidKite(config);
   if (
@@ -47,8 +50,7 @@ function* invalidUrls(config: Config): Generator<string> {
   if (config.DATABASE_URL && !/^postgres(ql)?:\/\//.test(config.DATABASE_URL)) {
     yield 'DATABASE_URL: must start with postgresql://';
   }
-  if (config.REDIS_URL && !/^rediss?:\/\//.test(config.REDIS_URL))
-    yield 'REDIS_URL: must start with redis:// or rediss://';
+  if (config.REDIS_URL) yield* invalidRedisUrl(config.REDIS_URL);
 }
 
 function* invalidGoogle(config: Config): Generator<string> {
@@ -73,7 +75,9 @@ function* weakOutsideDevelopment(config: Config): Generator<string> {
   if (!config.DATABASE_URL) yield 'DATABASE_URL: must be set, the embedded PostgreSQL is for development';
   else if (hasDefaultPassword(config.DATABASE_URL)) yield 'DATABASE_URL: has no password or a well-known one';
   if (!config.REDIS_URL) yield 'REDIS_URL: must be set, the embedded Redis is for development';
-  else if (new URL(config.REDIS_URL).password === '') yield 'REDIS_URL: has no password';
+  else if (redisNodes(config.REDIS_URL).some(({ password }) => password === '')) {
+    yield 'REDIS_URL: has no password';
+  }
   for (const cidr of config.TRUSTED_PROXIES) {
     if (parseCidr(cidr)?.[1] === 0) yield `TRUSTED_PROXIES: ${cidr} trusts everybody`;
   }
@@ -101,6 +105,7 @@ function* weakOutsideDevelopment(config: Config): Generator<string> {
   for (const [name, uri] of config.GOOGLE_OAUTH_CLIENT_ID ? redirectUris(config) : []) {
     if (uri.startsWith('http:')) yield `${name}: ${uri} is not https`;
   }
+  yield* weakKafka(config);
   yield* weakKite(config);
   if (config.KMS_PROVIDER === 'local') yield* weakKeyFile(config.LOCAL_KMS_KEY_PATH);
   else yield* weakKms(config);

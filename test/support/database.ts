@@ -1,6 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { Redis } from 'ioredis';
 import { Client } from 'pg';
+import { loadConfig } from '../../src/config/config';
+import { connectRedis } from '../../src/infra/redis/connect-redis';
 
 /** Where the servers of the run are, for the workers of jest. */
 export const SHARED_SERVERS = 'TEST_SHARED_SERVERS';
@@ -13,21 +15,25 @@ export interface TestDatabase {
   drop(): Promise<void>;
 }
 
-/** A migrated database and an empty Redis database that nobody else uses. Channels of Redis are everybody's. */
+/**
+ * A migrated database and an empty Redis database that nobody else uses. Channels of Redis are everybody's. Of a cluster,
+ * which has no numbered databases, all of it: one spec at a time runs there.
+ */
 export async function createTestDatabase(): Promise<TestDatabase> {
   const shared = JSON.parse(process.env[SHARED_SERVERS] ?? '{}') as Omit<TestDatabase, 'drop'>;
   const name = `test_${randomUUID().replaceAll('-', '')}`;
+  const isCluster = shared.redisUrl.includes(',');
   const [number] = await Promise.all([
-    takeRedisDatabase(shared.redisUrl),
+    isCluster ? emptyCluster(shared.redisUrl) : takeRedisDatabase(shared.redisUrl),
     // The first database of the run was migrated by its setup, and nobody is ever connected to it.
     inMaintenance(shared.databaseUrl, `CREATE DATABASE ${name} TEMPLATE user_service`),
   ]);
   return {
     databaseUrl: withPath(shared.databaseUrl, name),
-    redisUrl: withPath(shared.redisUrl, number),
+    redisUrl: isCluster ? shared.redisUrl : withPath(shared.redisUrl, number),
     drop: async () => {
       await inMaintenance(shared.databaseUrl, `DROP DATABASE ${name} WITH (FORCE)`);
-      await onRedis(shared.redisUrl, (redis) => redis.sadd(FREE_REDIS_DATABASES, number));
+      if (!isCluster) await onRedis(shared.redisUrl, (redis) => redis.sadd(FREE_REDIS_DATABASES, number));
     },
   };
 }
@@ -40,6 +46,17 @@ async function takeRedisDatabase(url: string): Promise<string> {
     await redis.flushdb();
     return number;
   });
+}
+
+async function emptyCluster(url: string): Promise<string> {
+  const cluster = connectRedis(loadConfig({ REDIS_URL: url }));
+  try {
+    await cluster.connect();
+    await cluster.flushdb();
+    return '0';
+  } finally {
+    cluster.disconnect();
+  }
 }
 
 async function onRedis<T>(url: string, work: (redis: Redis) => Promise<T>): Promise<T> {

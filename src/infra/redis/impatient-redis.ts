@@ -1,5 +1,5 @@
 import { Socket } from 'node:net';
-import { Redis } from 'ioredis';
+import { Command, Redis } from 'ioredis';
 
 /** What ioredis makes of a command's deadline. */
 const TIMED_OUT = 'Command timed out';
@@ -12,26 +12,38 @@ const TIMED_OUT = 'Command timed out';
  */
 export class ImpatientRedis extends Redis {
   override sendCommand(...args: Parameters<Redis['sendCommand']>): unknown {
-    const [command] = args;
     // The one it goes to: another connection may stand by the time the deadline is over.
     const { stream } = this;
     const read = bytesRead(stream);
     const answer = super.sendCommand(...args);
-    command.promise.catch((error: Error) => {
-      if (error.message === TIMED_OUT) destroyIfSilent(stream, read, command.name);
-    });
+    giveUpWhenLost(args[0], stream, read);
     return answer;
   }
+}
+
+/** The same for a connection that is not ours to make: that of a cluster client to a node. */
+export function makeImpatient(redis: Redis): void {
+  const send = redis.sendCommand.bind(redis);
+  redis.sendCommand = (...args) => {
+    const { stream } = redis;
+    const read = bytesRead(stream);
+    const answer = send(...args);
+    giveUpWhenLost(args[0], stream, read);
+    return answer;
+  };
 }
 
 /**
  * Unless anything has come since the command was sent: then Redis answers, and it was this command that was lost. What
  * waits to be read counts, because then it was this process that stood still.
  */
-function destroyIfSilent(stream: Redis['stream'] | undefined, read: number, command: string): void {
-  setImmediate(() => {
-    if (bytesRead(stream) === read)
-      stream?.destroy(new Error(`gave up the connection: no answer to ${command.toUpperCase()}`));
+function giveUpWhenLost(command: Command, stream: Redis['stream'] | undefined, read: number): void {
+  command.promise.catch((error: Error) => {
+    if (error.message !== TIMED_OUT) return;
+    setImmediate(() => {
+      if (bytesRead(stream) === read)
+        stream?.destroy(new Error(`gave up the connection: no answer to ${command.name.toUpperCase()}`));
+    });
   });
 }
 

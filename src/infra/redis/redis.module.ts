@@ -1,6 +1,7 @@
 /**
- * The one Redis connection of a process: pipelined, with a deadline on every command, and no queue while it is away,
- * so that a dead Redis is an error within a second and never a hang.
+ * The one Redis connection of a process, of a cluster one to each node: pipelined, with a deadline on every command, and
+ * no queue while it is away, so that a dead Redis is an error within a second and never a hang. A node of a cluster that
+ * is away takes its slots with it, and nothing else. Nothing is read from a replica.
  */
 import { Global, Inject, Logger, Module, OnApplicationShutdown } from '@nestjs/common';
 import { Redis } from 'ioredis';
