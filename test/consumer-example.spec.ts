@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import { Pool } from 'pg';
 import { newId } from '../src/common/ids';
-import { STREAM_FIELDS, STREAM_KEY } from '../src/infra/events/event-stream';
+import { STREAM_FIELDS, STREAM_KEY } from '../src/infra/events/targets/redis-stream';
 import { eventually } from './support/app';
 import { OwnServers, startOwnServers } from './support/servers';
 import { Subscriber } from './support/subscriber';

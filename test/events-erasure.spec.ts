@@ -5,7 +5,7 @@ import { newId } from '../src/common/ids';
 import { loadConfig } from '../src/config/config';
 import { migrate } from '../src/infra/database/migrate';
 import { EVENT_COLUMNS, EventRow } from '../src/infra/events/event-columns';
-import { STREAM_KEY } from '../src/infra/events/event-stream';
+import { STREAM_KEY } from '../src/infra/events/targets/redis-stream';
 import { EventData, EventType } from '../src/infra/events/event-types';
 import { Events } from '../src/infra/events/events';
 import { personalDigest } from '../src/infra/events/personal-data';

@@ -44,6 +44,19 @@ describe('the relay, while servers fail', () => {
     await world.kill(relay, 'SIGKILL');
   });
 
+  it('publishes no part of a batch while Redis is full, and all of it, once, when there is room', async () => {
+    const relay = world.startRelay();
+    await eventually(() => leads(relay));
+    await world.redis.config('SET', 'maxmemory', '1mb');
+    for (let i = 0; i < 20; i++) await world.record(world.numbered('user:3', i));
+    await eventually(() => relay.states.some((state) => state.includes('OOM')));
+    expect(await world.streamed()).toEqual([]);
+    await world.redis.config('SET', 'maxmemory', '0');
+    await world.published();
+    expect(await world.streamed()).toHaveLength(20);
+    await world.kill(relay, 'SIGKILL');
+  });
+
   it('goes on with the links while Redis is away, and publishes them afterwards', async () => {
     const relay = world.startRelay();
     await eventually(() => leads(relay));

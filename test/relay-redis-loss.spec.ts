@@ -1,7 +1,7 @@
 import { Logger } from '@nestjs/common';
 import { systemCaller } from '../src/common/caller';
 import { Clock } from '../src/common/clock';
-import { STREAM_KEY } from '../src/infra/events/event-stream';
+import { STREAM_KEY } from '../src/infra/events/targets/redis-stream';
 import { Events } from '../src/infra/events/events';
 import { Relay } from '../src/infra/events/relay';
 import { createTestDatabase, TestDatabase } from './support/database';

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { inspect } from 'node:util';
 import { newId } from '../src/common/ids';
-import { STREAM_KEY } from '../src/infra/events/event-stream';
+import { STREAM_KEY } from '../src/infra/events/targets/redis-stream';
 import { stepAt, totpCode } from '../src/mfa/totp';
 import { Canaries } from './support/canaries';
 import { SecretsWorld } from './support/secrets-world';

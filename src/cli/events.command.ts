@@ -1,7 +1,7 @@
 import { Command } from 'commander';
 import { hostname } from 'node:os';
-import { STREAM_KEY } from '../infra/events/event-stream';
-import { connectRedis } from '../infra/redis/connect-redis';
+import { STREAM_KEY } from '../infra/events/targets/redis-stream';
+import { connectRedis, onEveryConnection } from '../infra/redis/connect-redis';
 import { commandConfig } from './command-config';
 import { StreamConsumer, StreamEntry } from './stream-consumer';
 
@@ -33,6 +33,11 @@ export function eventsCommand(): Command {
 
 async function tail(options: TailOptions): Promise<void> {
   const config = await commandConfig();
+  if (config.EVENT_RELAY === 'kafka') {
+    throw new Error(
+      `EVENT_RELAY is kafka: nothing comes to the Redis Stream, read the topic ${config.KAFKA_TOPIC}`,
+    );
+  }
   // A read blocks for two seconds.
   const redis = connectRedis(config, { commandTimeout: 5_000, enableAutoPipelining: false });
   const stop = new AbortController();
@@ -49,7 +54,7 @@ async function tail(options: TailOptions): Promise<void> {
     if (!away) console.error(`Redis is away, trying again: ${error.message}`);
     away = true;
   });
-  redis.on('ready', () => {
+  onEveryConnection(redis, () => {
     if (away) console.error('Redis is back');
     away = false;
   });

@@ -1,6 +1,6 @@
 import { Redis } from 'ioredis';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { STREAM_KEY } from '../infra/events/event-stream';
+import { STREAM_KEY } from '../infra/events/targets/redis-stream';
 
 export interface StreamEntry {
   id: string;

@@ -2,7 +2,7 @@ import Ajv, { ValidateFunction } from 'ajv';
 import addFormats from 'ajv-formats';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { STREAM_FIELDS, STREAM_KEY } from '../../src/infra/events/event-stream';
+import { STREAM_FIELDS, STREAM_KEY } from '../../src/infra/events/targets/redis-stream';
 import { eventSchemas } from '../../src/infra/events/event-schemas';
 import { eventPriorities, EventType, eventTypes } from '../../src/infra/events/event-types';
 import { exampleOf, jsonSchema } from '../../src/doors/http/asyncapi-schemas';

@@ -2,13 +2,14 @@ import { ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Redis } from 'ioredis';
+import { Cluster, Redis } from 'ioredis';
 import { DataSource } from 'typeorm';
 import { systemCaller } from '../../src/common/caller';
 import { Clock } from '../../src/common/clock';
 import { Config, loadConfig } from '../../src/config/config';
 import { dataSourceOptions } from '../../src/infra/database/data-source-options';
-import { STREAM_KEY } from '../../src/infra/events/event-stream';
+import { connectRedis } from '../../src/infra/redis/connect-redis';
+import { STREAM_KEY } from '../../src/infra/events/targets/redis-stream';
 import { EventType } from '../../src/infra/events/event-types';
 import { Events, NewEvent } from '../../src/infra/events/events';
 import { eventsPublished } from './events-published';
@@ -28,7 +29,9 @@ export class EventWorld {
   static async create(databaseUrl: string, redisUrl: string): Promise<EventWorld> {
     const config = loadConfig({ DATABASE_URL: databaseUrl, REDIS_URL: redisUrl });
     const db = await new DataSource(dataSourceOptions(config)).initialize();
-    const redis = new Redis(redisUrl, { maxRetriesPerRequest: null });
+    const isCluster = redisUrl.includes(',');
+    const redis = isCluster ? connectRedis(config) : new Redis(redisUrl, { maxRetriesPerRequest: null });
+    if (isCluster) await redis.connect();
     redis.on('error', () => undefined);
     return new EventWorld(config, db, redis);
   }
@@ -94,17 +97,21 @@ export class EventWorld {
     return Object.assign(child, { states });
   }
 
-  /** Ends the relay's connections to Redis; of this world alone, for the server is everybody's. */
+  /**
+   * Ends the relay's connections to Redis; of this world alone, for the server is everybody's. Of a cluster, those to one
+   * node.
+   */
   async cutRelayOff(): Promise<void> {
-    const database = `db=${new URL(this.config.REDIS_URL).pathname.slice(1)}`;
-    const list = (await this.redis.client('LIST')) as string;
+    const [node = this.redis] = this.redis.isCluster ? nodesOf(this.redis) : [];
+    const database = `db=${node.options.db ?? 0}`;
+    const list = (await node.client('LIST')) as string;
     const relays = list
       .split('\n')
       .map((line) => line.split(' '))
       .filter((fields) => fields.includes(database) && fields.includes(`name=${this.config.APP_NAME}:relay`))
       .map((fields) => fields.find((field) => field.startsWith('id='))!.slice('id='.length));
     if (relays.length === 0) throw new Error('no relay is connected');
-    for (const id of relays) await this.redis.client('KILL', 'ID', id);
+    for (const id of relays) await node.client('KILL', 'ID', id);
   }
 
   async kill(relay: ChildProcess, signal: NodeJS.Signals): Promise<void> {
@@ -120,6 +127,8 @@ export class EventWorld {
     await this.db.destroy();
   }
 }
+
+const nodesOf = (redis: Redis): Redis[] => (redis as unknown as Cluster).nodes('master');
 
 /** Waits until it is so. @throws Error when it takes longer. */
 export async function eventually(

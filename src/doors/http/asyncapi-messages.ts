@@ -1,5 +1,6 @@
 import { eventSchemas } from '../../infra/events/event-schemas';
-import { STREAM_FIELDS, STREAM_VERSION } from '../../infra/events/event-stream';
+import { EVENT_VERSION } from '../../infra/events/event-message';
+import { STREAM_FIELDS } from '../../infra/events/targets/redis-stream';
 import { eventPriorities, EventType, eventTypes } from '../../infra/events/event-types';
 import { TEST_EVENT_TYPE } from '../../webhooks/sending/webhook-sender.service';
 import { exampleOf, JsonSchema, jsonSchema } from './asyncapi-schemas';
@@ -43,7 +44,7 @@ const COMMON: Record<Exclude<(typeof STREAM_FIELDS)[number], 'event_type' | 'dat
     description: 'The object concerned, `kind:id`, where it is not the subject',
   },
   metadata: METADATA,
-  version: { type: 'string', const: STREAM_VERSION, description: 'Of these fields' },
+  version: { type: 'string', const: EVENT_VERSION, description: 'Of these fields' },
   chain_position: { type: 'integer', minimum: 1, description: 'In the hash chain: 1, 2, 3 … without a gap' },
   chain_hash: {
     type: 'string',
@@ -161,7 +162,7 @@ function example(type: EventType, carrier: Carrier): object {
     resource: isStream ? '' : null,
     data: isStream ? JSON.stringify(data) : data,
     metadata: isStream ? JSON.stringify(METADATA_EXAMPLE) : METADATA_EXAMPLE,
-    version: STREAM_VERSION,
+    version: EVENT_VERSION,
     chain_position: isStream ? '4711' : 4711,
     chain_hash: HASH,
   };

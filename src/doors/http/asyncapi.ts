@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify';
 import { Config } from '../../config/config';
-import { STREAM_KEY } from '../../infra/events/event-stream';
+import { STREAM_KEY } from '../../infra/events/targets/redis-stream';
 import { eventTypes } from '../../infra/events/event-types';
 import { TEST_EVENT_TYPE } from '../../webhooks/sending/webhook-sender.service';
 import { Carrier, dataSchemas, fieldsOf, messages, testMessage } from './asyncapi-messages';

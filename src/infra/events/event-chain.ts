@@ -1,7 +1,7 @@
 import { Logger } from '@nestjs/common';
 import { CANONICAL_COLUMNS, CanonicalEvent, eventHash, linkHash, NO_EVENT } from './chain-hash';
-import { Superseded } from './event-stream';
 import { RelayLease } from './relay-lease';
+import { Superseded } from './superseded';
 
 interface ChainHead {
   position: number;

@@ -5,7 +5,7 @@ const registers = [metricsRegistry];
 
 export const eventsPublished = new Counter({
   name: 'user_service_events_published_total',
-  help: 'Events this process appended to the stream',
+  help: 'Events this process published: appended to the Redis Stream or the Kafka topic',
   labelNames: ['event_type'],
   registers,
 });
@@ -19,23 +19,27 @@ export const relayLeader = new Gauge({
 export const relayPending = new Gauge({
   name: 'user_service_event_relay_pending',
   help: 'Events not yet published, counted up to 10000; NaN while PostgreSQL cannot be asked',
+  aggregator: 'max',
   registers,
 });
 
 export const relayLag = new Gauge({
   name: 'user_service_event_relay_lag_seconds',
   help: 'Age of the oldest event not yet published, 0 when there is none; NaN while PostgreSQL cannot be asked',
+  aggregator: 'max',
   registers,
 });
 
 export const eventsUnlinked = new Gauge({
   name: 'user_service_events_unlinked',
   help: 'Events without a link in the hash chain, counted up to 10000; NaN while PostgreSQL cannot be asked',
+  aggregator: 'max',
   registers,
 });
 
 export const oldestUnlinked = new Gauge({
   name: 'user_service_events_unlinked_age_seconds',
   help: 'Age of the oldest event without a link in the hash chain, 0 when there is none; NaN while PostgreSQL cannot be asked',
+  aggregator: 'max',
   registers,
 });

@@ -6,7 +6,7 @@ import { tradingAccountEvents } from './schemas/trading-account-events';
 /**
  * What happens here, and what subscribers are told of it: each type with its `data`, declared once. Ids only: never a
  * secret, never a password, never an e-mail address. Types and members may be added; nothing that is there goes, or
- * means something else, without a new version of the stream (`STREAM_VERSION`).
+ * means something else, without a new version (`EVENT_VERSION`).
  */
 export const eventSchemas = {
   ...accountEvents,

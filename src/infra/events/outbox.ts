@@ -1,9 +1,10 @@
 import { Logger } from '@nestjs/common';
 import { EVENT_COLUMNS, EventRow, toEvent } from './event-columns';
-import { Held, Superseded } from './event-stream';
 import { EventType } from './event-types';
 import { LinkedEvent, RecordedEvent } from './recorded-event';
 import { RelayLease } from './relay-lease';
+import { Superseded } from './superseded';
+import { Held } from './targets/relay-target';
 
 /** Where publishing has come to. */
 interface Cursor {
@@ -35,7 +36,7 @@ export class Outbox {
     private readonly term: number,
   ) {}
 
-  /** The position of the last event on the stream. @throws Superseded, LeaseLost */
+  /** The position of the last event that was published. @throws Superseded, LeaseLost */
   async position(): Promise<number> {
     return (await this.readCursor()).position;
   }
@@ -78,8 +79,8 @@ export class Outbox {
   }
 
   /**
-   * Moves the cursor back to what Redis still has: one that failed over may lack the last events, one that was emptied
-   * all of them.
+   * Moves the cursor back to what the target still has: a Redis that failed over may lack the last events, one that was
+   * emptied all of them.
    */
   async goBackTo(held: Held): Promise<void> {
     const cursor = await this.readCursor();

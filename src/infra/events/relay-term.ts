@@ -2,10 +2,11 @@ import { Logger } from '@nestjs/common';
 import { Effects } from './effects';
 import { EventChain } from './event-chain';
 import { eventsPublished } from './event-metrics';
-import { EventStream } from './event-stream';
 import { Batch, Outbox } from './outbox';
 import { LinkedEvent } from './recorded-event';
 import { RelayLease } from './relay-lease';
+import { RelayRedis } from './relay-redis';
+import { RelayTarget } from './targets/relay-target';
 
 const BATCH = 500;
 const REAPPLIED_MINUTES = 10;
@@ -16,12 +17,14 @@ export class RelayTerm {
   private readonly logger = new Logger('EventRelay');
   private readonly chain: EventChain;
   private readonly outbox: Outbox;
-  private preparedFor = 0;
+  private claimed = 0;
+  private repeatedFor = 0;
   private partitionsDueAt = 0;
 
   constructor(
     private readonly lease: RelayLease,
-    private readonly stream: EventStream,
+    private readonly target: RelayTarget,
+    private readonly redis: RelayRedis,
     private readonly effects: Effects,
     term: number,
   ) {
@@ -43,16 +46,18 @@ export class RelayTerm {
    * Publishes one batch of what has its link. After an error it may be called again: what was not published still lies
    * behind the cursor, and what was published without moving it is published again under the same ids.
    * @returns whether more is likely to wait.
-   * @throws LeaseLost or Superseded when this term is over; anything else (Redis, an effect) is worth another try.
+   * @throws LeaseLost or Superseded when this term is over; anything else (the target, Redis, an effect) is worth another try.
    */
   async publish(): Promise<boolean> {
     await this.lease.touch();
-    await this.prepareConnection();
+    await this.prepareTarget();
+    await this.repeatEffects();
     if ((await this.outbox.position()) >= (await this.chain.position())) return false;
+    if (this.effects.types().length > 0) await this.redis.touch();
     const batch = await this.outbox.next(BATCH);
     const { applied, end, failure } = await this.applyEffects(batch);
     if (applied.length > 0) {
-      await this.stream.append(applied);
+      await this.target.append(applied);
       for (const { type } of applied) eventsPublished.inc({ event_type: type });
     }
     if (end) await this.outbox.moveTo(end);
@@ -78,23 +83,29 @@ export class RelayTerm {
     return { applied: events, end };
   }
 
-  /**
-   * Before the first batch on each Redis connection: finds out what Redis has lost, shuts out the publisher before, and
-   * repeats recent effects, because a Redis that restarted or failed over may have lost its last second of them.
-   */
-  private async prepareConnection(): Promise<void> {
-    const connection = this.stream.connections;
-    if (connection > 0 && connection === this.preparedFor) return;
+  /** Before the first batch on each connection: finds out what the target has lost, and shuts out the publisher before. */
+  private async prepareTarget(): Promise<void> {
+    const { connections } = this.target;
+    if (connections > 0 && connections === this.claimed) return;
     // The cursor first: once the stream is claimed, an empty one is not to be told from one that was never written to.
-    await this.outbox.goBackTo(await this.stream.held());
-    await this.stream.claim();
-    if (this.effects.types().length > 0) {
-      for await (const event of this.outbox.recent(this.effects.types(), REAPPLIED_MINUTES)) {
-        await this.effects.apply(event);
-        await this.lease.touch();
-      }
+    await this.outbox.goBackTo(await this.target.held());
+    await this.target.claim();
+    this.claimed = connections;
+  }
+
+  /**
+   * Repeats recent effects on each new connection to Redis, whatever the target is, because a Redis that restarted or
+   * failed over may have lost its last second of them.
+   */
+  private async repeatEffects(): Promise<void> {
+    if (this.effects.types().length === 0) return;
+    const { connections } = this.redis;
+    if (connections > 0 && connections === this.repeatedFor) return;
+    for await (const event of this.outbox.recent(this.effects.types(), REAPPLIED_MINUTES)) {
+      await this.effects.apply(event);
+      await this.lease.touch();
     }
-    this.preparedFor = connection;
+    this.repeatedFor = connections;
   }
 
   /** Events are taken without it too, by the default partition; so a failure can wait. */

@@ -4,23 +4,25 @@ import { BACKGROUND } from '../background';
 import { withDeadline } from '../deadline';
 import { Effect, Effects } from './effects';
 import { relayLeader } from './event-metrics';
-import { EventStream, Superseded } from './event-stream';
 import { EventType } from './event-types';
 import { Nap } from './nap';
 import { LeaseLost, RelayLease } from './relay-lease';
+import { RelayRedis } from './relay-redis';
 import { RelayTerm } from './relay-term';
+import { Superseded } from './superseded';
+import { newTarget } from './targets/new-target';
 
 export const POLL_MS = 150;
 const FOLLOW_MS = 500;
 const RETRY_MS = 1_000;
-/** A publisher that gets nowhere for so long makes room: perhaps another process reaches Redis. */
+/** A publisher that gets nowhere for so long makes room: perhaps another process reaches the target. */
 const GIVE_UP_MS = 10_000;
 const STOP_MS = 2_000;
 
 /**
- * Gives committed events their links in the hash chain, and publishes them to the Redis Stream: at least once, in commit
- * order per subject. Of all processes one does, the others wait for its end. Linking does not wait for Redis, nor for
- * effects.
+ * Gives committed events their links in the hash chain, and publishes them to the target, a Redis Stream or a Kafka
+ * topic: at least once, in commit order per subject. Of all processes one does, the others wait for its end. Linking
+ * waits neither for the target nor for effects.
  */
 @Injectable()
 export class Relay implements OnApplicationBootstrap, OnApplicationShutdown {
@@ -87,8 +89,9 @@ export class Relay implements OnApplicationBootstrap, OnApplicationShutdown {
   }
 
   private async lead(lease: RelayLease, number: number): Promise<void> {
-    const stream = new EventStream(this.config, number);
-    const term = new RelayTerm(lease, stream, this.effects, number);
+    const redis = new RelayRedis(this.config);
+    const target = newTarget(this.config, redis, number);
+    const term = new RelayTerm(lease, target, redis, this.effects, number);
     // What ends one of the two ends the term, and with it the other.
     const over = { is: false };
     const ending = (loop: Promise<void>): Promise<void> =>
@@ -99,12 +102,13 @@ export class Relay implements OnApplicationBootstrap, OnApplicationShutdown {
       });
     relayLeader.set(1);
     const linking = ending(this.keepLinking(term, over));
-    const publishing = ending(this.keepPublishing(term, stream, number, over));
+    const publishing = ending(this.keepPublishing(term, redis, number, over));
     try {
       await Promise.all([linking, publishing]);
     } finally {
       relayLeader.set(0);
-      stream.close();
+      target.close();
+      redis.close();
       if (!this.stopping) lease.destroy();
       await Promise.allSettled([linking, publishing]);
     }
@@ -120,13 +124,13 @@ export class Relay implements OnApplicationBootstrap, OnApplicationShutdown {
 
   private async keepPublishing(
     term: RelayTerm,
-    stream: EventStream,
+    redis: RelayRedis,
     number: number,
     over: { is: boolean },
   ): Promise<void> {
     let failures = 0;
     let goodAt = performance.now();
-    await stream.open();
+    await redis.open();
     while (!this.stopping && !over.is) {
       try {
         const more = await term.publish();

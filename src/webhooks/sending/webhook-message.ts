@@ -1,42 +1,15 @@
 import { createHmac } from 'node:crypto';
-import { RecordedEvent } from '../../infra/events/recorded-event';
-import { STREAM_VERSION } from '../../infra/events/event-stream';
+import { eventMessage, MessageLink, SentEvent } from '../../infra/events/event-message';
 import { SigningSecrets } from '../webhook-secrets.service';
 
-/** What is sent: the fields of the stream (`STREAM_FIELDS`), data and metadata as the objects they are. */
 export interface WebhookMessage {
   /** The event's: the same each time it is sent. */
   id: string;
   body: Buffer;
 }
 
-/** Null where an event has no link, because it is none: a test. */
-export interface MessageLink {
-  position: number | null;
-  /** Hexadecimal. */
-  hash: string | null;
-}
-
-/** An event of the service, or one made for a test. */
-export type SentEvent = Omit<RecordedEvent, 'type' | 'data'> & { type: string; data: object };
-
-export function webhookMessage(event: SentEvent, { position, hash }: MessageLink): WebhookMessage {
-  const content = {
-    event_id: event.eventId,
-    event_type: event.type,
-    timestamp: event.timestamp.toISOString(),
-    source: event.source,
-    priority: event.priority,
-    subject: event.subject,
-    actor: event.actor,
-    resource: event.resource,
-    data: event.data,
-    metadata: event.metadata,
-    version: STREAM_VERSION,
-    chain_position: position,
-    chain_hash: hash,
-  };
-  return { id: event.eventId, body: Buffer.from(JSON.stringify(content)) };
+export function webhookMessage(event: SentEvent, link: MessageLink): WebhookMessage {
+  return { id: event.eventId, body: eventMessage(event, link) };
 }
 
 /**
