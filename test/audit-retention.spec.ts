@@ -1,5 +1,5 @@
 import { DropMonths, MustStay } from '../src/audit/retention/drop-months';
-import { RetentionSchedule } from '../src/audit/retention/retention-schedule';
+import { FleetJobs } from '../src/infra/jobs/fleet-jobs';
 import { proofText } from '../src/audit/proof/proof-text';
 import { addMonths } from '../src/audit/seals/utc-day';
 import { Clock } from '../src/common/clock';
@@ -119,8 +119,8 @@ describe('retention', () => {
     const service = await startService({ LOCAL_KMS_KEY_PATH, AUDIT_RETENTION_MONTHS: '1' }, stores);
     try {
       // With the service's start; once more does nothing.
-      await service.app.get(RetentionSchedule).run();
-      await service.app.get(RetentionSchedule).run();
+      await service.app.get(FleetJobs).run('retention');
+      await service.app.get(FleetJobs).run('retention');
       // The first may still be at it: what says so has to have its link.
       const linked = `SELECT FROM event_chain c JOIN events e USING (event_id) WHERE e.event_type = 'audit.dropped'`;
       await eventually(async () => (await service.db.query(linked)).length > 0, 'the link');

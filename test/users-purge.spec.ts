@@ -1,5 +1,4 @@
 import { PurgeDeleted } from '../src/users/purge-deleted';
-import { PurgeSchedule } from '../src/users/purge-schedule';
 import { accountOf, deleteAccount, eventsOf } from './support/account-rows';
 import { eventually, startService, TestService } from './support/app';
 import { newSignedIn, newVerified, register, SignedIn } from './support/people';
@@ -327,44 +326,5 @@ describe('the purge of deleted accounts', () => {
     await new Promise((resolve) => setTimeout(resolve, 300));
     expect(await purgedAmong(more)).toBe(0);
     expect(await purge()).toBe(1);
-  });
-});
-
-describe('the schedule of the purge', () => {
-  afterEach(() => {
-    jest.useRealTimers();
-  });
-
-  /** A schedule of a job that fails as often as it is told to, and how often that was begun. */
-  function schedule({ background = true, failures = 0 } = {}) {
-    let begun = 0;
-    const run = async (): Promise<number> => {
-      if (++begun <= failures) throw new Error('PostgreSQL is away');
-      return 0;
-    };
-    return { schedule: new PurgeSchedule({ run } as PurgeDeleted, background), begun: () => begun };
-  }
-
-  it('runs every hour, survives errors, and ends', async () => {
-    jest.useFakeTimers();
-    const { schedule: running, begun } = schedule({ failures: 2 });
-    running.onApplicationBootstrap();
-    expect(begun()).toBe(1);
-    for (let hour = 2; hour <= 5; hour++) {
-      await jest.advanceTimersByTimeAsync(3_599_000);
-      expect(begun()).toBe(hour - 1);
-      await jest.advanceTimersByTimeAsync(1_000);
-      expect(begun()).toBe(hour);
-    }
-    await running.beforeApplicationShutdown();
-    await jest.advanceTimersByTimeAsync(10 * 3_600_000);
-    expect(begun()).toBe(5);
-  });
-
-  it('does not run in a command of the CLI', async () => {
-    const { schedule: idle, begun } = schedule({ background: false });
-    idle.onApplicationBootstrap();
-    await idle.beforeApplicationShutdown();
-    expect(begun()).toBe(0);
   });
 });

@@ -1,43 +1,30 @@
-import {
-  BeforeApplicationShutdown,
-  Inject,
-  Injectable,
-  Logger,
-  OnApplicationBootstrap,
-} from '@nestjs/common';
+import { Injectable } from '@nestjs/common';
 import { EntityManager } from 'typeorm';
 import { Clock } from '../common/clock';
-import { BACKGROUND } from '../infra/background';
-import { DependencyLog } from '../infra/logging/dependency-log';
-import { failureReason } from '../infra/logging/failure-reason';
-import { Repeated } from '../infra/repeated';
+import { advisoryLocks } from '../infra/database/advisory-locks';
+import { FleetJobs } from '../infra/jobs/fleet-jobs';
 
-const EVERY_MS = 60_000;
 /** So many go in one statement, which keeps it far within its deadline. */
 const SLICE = 2_000;
 
 /**
  * Removes what nobody needs any more, in small steps: deliveries and rows of deleted webhooks, and secrets that have signed
- * beside their successors long enough. It may be killed at any time, and run on every instance at once.
+ * beside their successors long enough. Every minute; it may be killed at any time, and run on every instance at once.
  */
 @Injectable()
-export class WebhookLeftovers implements OnApplicationBootstrap, BeforeApplicationShutdown {
-  private readonly log = new DependencyLog(new Logger('Webhooks'), 'Deleted webhooks are not removed');
-  private readonly repeated = new Repeated(EVERY_MS, (signal) => this.round(signal));
-
+export class WebhookLeftovers {
   constructor(
     private readonly db: EntityManager,
     private readonly clock: Clock,
-    @Inject(BACKGROUND) private readonly background: boolean,
-  ) {}
-
-  onApplicationBootstrap(): void {
-    if (this.background) this.repeated.start();
-  }
-
-  /** Runs before the database pool closes. */
-  async beforeApplicationShutdown(): Promise<void> {
-    await this.repeated.stop();
+    jobs: FleetJobs,
+  ) {
+    jobs.add({
+      name: 'webhook_leftovers',
+      lock: advisoryLocks.webhookLeftovers,
+      everyMs: 60_000,
+      trouble: 'Deleted webhooks are not removed',
+      work: (signal) => this.run(signal),
+    });
   }
 
   /**
@@ -73,15 +60,6 @@ export class WebhookLeftovers implements OnApplicationBootstrap, BeforeApplicati
     for (const { id } of deleted) {
       // What another instance has in hand stays for it, or for the next round.
       for (let step = 0; step < 1_000 && !signal.aborted; step++) if (await this.removeSome(id)) break;
-    }
-  }
-
-  private async round(signal: AbortSignal): Promise<void> {
-    try {
-      await this.run(signal);
-      this.log.worked();
-    } catch (error) {
-      this.log.failed(failureReason(error));
     }
   }
 }

@@ -1,39 +1,27 @@
-import {
-  BeforeApplicationShutdown,
-  Inject,
-  Injectable,
-  Logger,
-  OnApplicationBootstrap,
-} from '@nestjs/common';
+import { Injectable } from '@nestjs/common';
 import { EntityManager } from 'typeorm';
 import { Clock } from '../../common/clock';
-import { BACKGROUND } from '../../infra/background';
-import { failureReason } from '../../infra/logging/failure-reason';
-import { Repeated } from '../../infra/repeated';
+import { advisoryLocks } from '../../infra/database/advisory-locks';
+import { FleetJobs } from '../../infra/jobs/fleet-jobs';
 
-const EVERY_MS = 60_000;
 /** Each has up to some megabytes, and a statement a second. */
 const BATCH = 5;
 
-/** Deletes exports that are over, when the service starts and every minute. Until then nobody is shown them. */
+/** Deletes exports that are over, every minute. Until then nobody is shown them. */
 @Injectable()
-export class ExpiredExports implements OnApplicationBootstrap, BeforeApplicationShutdown {
-  private readonly logger = new Logger('AuditExports');
-  private readonly repeated = new Repeated(EVERY_MS, (signal) => this.try(signal));
-
+export class ExpiredExports {
   constructor(
     private readonly db: EntityManager,
     private readonly clock: Clock,
-    @Inject(BACKGROUND) private readonly background: boolean,
-  ) {}
-
-  onApplicationBootstrap(): void {
-    if (this.background) this.repeated.start();
-  }
-
-  /** Runs before the database pool closes. */
-  async beforeApplicationShutdown(): Promise<void> {
-    await this.repeated.stop();
+    jobs: FleetJobs,
+  ) {
+    jobs.add({
+      name: 'expired_exports',
+      lock: advisoryLocks.expiredExports,
+      everyMs: 60_000,
+      trouble: 'Exports that are over are not deleted',
+      work: async (signal) => void (await this.run(signal)),
+    });
   }
 
   /** Any number of processes may do so at once. @returns how many it has deleted. */
@@ -49,14 +37,6 @@ export class ExpiredExports implements OnApplicationBootstrap, BeforeApplication
       );
       deleted += count;
       if (count < BATCH || signal?.aborted) return deleted;
-    }
-  }
-
-  private async try(signal: AbortSignal): Promise<void> {
-    try {
-      await this.run(signal);
-    } catch (error) {
-      this.logger.warn(`old exports could not be deleted: ${failureReason(error)}`);
     }
   }
 }

@@ -1,51 +1,27 @@
-import {
-  BeforeApplicationShutdown,
-  Inject,
-  Injectable,
-  Logger,
-  OnApplicationBootstrap,
-} from '@nestjs/common';
-import { DataSource } from 'typeorm';
-import { BACKGROUND } from '../background';
+import { Injectable, Logger } from '@nestjs/common';
 import { advisoryLocks } from '../database/advisory-locks';
-import { whileHolding } from '../database/while-holding';
-import { Repeated } from '../repeated';
+import { FleetJobs } from '../jobs/fleet-jobs';
 import { Rewrap } from './rewrap.service';
 
-const EVERY_MS = 3_600_000;
 /** Ids in one line of the log. */
 const NAMED = 10;
 
-/**
- * Finishes what a rotation of the master key has left: at the start of the service and every hour, in one process of the
- * fleet at a time. An error is logged, and the next hour tries again.
- */
+/** Finishes what a rotation of the master key has left, every hour. */
 @Injectable()
-export class RewrapSchedule implements OnApplicationBootstrap, BeforeApplicationShutdown {
+export class RewrapSchedule {
   private readonly logger = new Logger('Rewrap');
-  private readonly repeated = new Repeated(EVERY_MS, (signal) => this.run(signal));
 
   constructor(
     private readonly rewrap: Rewrap,
-    private readonly source: DataSource,
-    @Inject(BACKGROUND) private readonly background: boolean,
-  ) {}
-
-  onApplicationBootstrap(): void {
-    if (this.background) this.repeated.start();
-  }
-
-  /** Runs before the database pool closes. */
-  async beforeApplicationShutdown(): Promise<void> {
-    await this.repeated.stop();
-  }
-
-  private async run(signal: AbortSignal): Promise<void> {
-    try {
-      await whileHolding(this.source, advisoryLocks.rewrap, () => this.finish(signal));
-    } catch (error) {
-      this.logger.warn(`re-wrapping stopped: ${(error as Error).message}`);
-    }
+    jobs: FleetJobs,
+  ) {
+    jobs.add({
+      name: 'rewrap',
+      lock: advisoryLocks.rewrap,
+      everyMs: 3_600_000,
+      trouble: 'Secrets are not put under the newest version of the master key',
+      work: (signal) => this.finish(signal),
+    });
   }
 
   private async finish(signal: AbortSignal): Promise<void> {

@@ -1,17 +1,9 @@
-import {
-  BeforeApplicationShutdown,
-  Inject,
-  Injectable,
-  Logger,
-  OnApplicationBootstrap,
-} from '@nestjs/common';
+import { Injectable } from '@nestjs/common';
 import { EntityManager } from 'typeorm';
 import { Clock } from '../../common/clock';
-import { BACKGROUND } from '../../infra/background';
-import { failureReason } from '../../infra/logging/failure-reason';
-import { Repeated } from '../../infra/repeated';
+import { advisoryLocks } from '../../infra/database/advisory-locks';
+import { FleetJobs } from '../../infra/jobs/fleet-jobs';
 
-const EVERY_MS = 3_600_000;
 const DAY_MS = 86_400_000;
 const BATCH = 500;
 /** For how many days finished deliveries can be looked at. */
@@ -19,23 +11,19 @@ export const KEPT_DAYS = { delivered: 3, dead: 30 } as const;
 
 /** Deletes finished deliveries when they are old, and gives up those of webhooks that are disabled. Each hour. */
 @Injectable()
-export class DeliveryUpkeep implements OnApplicationBootstrap, BeforeApplicationShutdown {
-  private readonly logger = new Logger('Webhooks');
-  private readonly repeated = new Repeated(EVERY_MS, (signal) => this.tell(signal));
-
+export class DeliveryUpkeep {
   constructor(
     private readonly db: EntityManager,
     private readonly clock: Clock,
-    @Inject(BACKGROUND) private readonly background: boolean,
-  ) {}
-
-  onApplicationBootstrap(): void {
-    if (this.background) this.repeated.start();
-  }
-
-  /** Runs before the database pool closes. */
-  async beforeApplicationShutdown(): Promise<void> {
-    await this.repeated.stop();
+    jobs: FleetJobs,
+  ) {
+    jobs.add({
+      name: 'webhook_deliveries',
+      lock: advisoryLocks.webhookDeliveries,
+      everyMs: 3_600_000,
+      trouble: 'Old deliveries of webhooks are not deleted',
+      work: (signal) => this.run(signal),
+    });
   }
 
   /** Any number of processes may do so at once. @param signal ends it after the batch in hand. */
@@ -71,13 +59,5 @@ export class DeliveryUpkeep implements OnApplicationBootstrap, BeforeApplication
   private async change(sql: string, values: unknown[]): Promise<number> {
     const [, count] = await this.db.query<[unknown[], number]>(sql, values);
     return count;
-  }
-
-  private async tell(signal: AbortSignal): Promise<void> {
-    try {
-      await this.run(signal);
-    } catch (error) {
-      this.logger.warn(`the upkeep of webhook deliveries stopped: ${failureReason(error)}`);
-    }
   }
 }

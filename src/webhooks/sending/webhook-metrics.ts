@@ -20,6 +20,7 @@ export const webhookDuration = new Histogram({
 export const webhooksFailing = new Gauge({
   name: 'user_service_webhooks_failing',
   help: 'Enabled webhooks at which nothing arrives; NaN while PostgreSQL cannot be asked',
+  aggregator: 'max',
   registers,
 });
 
@@ -27,17 +28,20 @@ export const webhookBacklog = new Gauge({
   name: 'user_service_webhook_backlog',
   help: 'Deliveries by status: pending (of enabled webhooks), dead and kept; each counted up to 10000. NaN while PostgreSQL cannot be asked',
   labelNames: ['status'],
+  aggregator: 'max',
   registers,
 });
 
 export const webhookLag = new Gauge({
   name: 'user_service_webhook_lag_seconds',
   help: 'For how long the delivery that is due longest has been due, at webhooks that do not rest; 0 when there is none, NaN while PostgreSQL cannot be asked',
+  aggregator: 'max',
   registers,
 });
 
 export const webhookFanOutPending = new Gauge({
   name: 'user_service_webhook_fan_out_pending',
   help: 'Events of the chain for which deliveries have not been made yet; NaN while PostgreSQL cannot be asked',
+  aggregator: 'max',
   registers,
 });
