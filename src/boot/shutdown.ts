@@ -14,7 +14,7 @@ export class Shutdown {
   constructor(private readonly deadlineMs: number) {
     let first = 0;
     const onSignal = (): void => {
-      if (!this.stopping) {
+      if (first === 0) {
         first = Date.now();
         void this.exit(0);
       } else if (Date.now() - first > ECHO_MS) {
@@ -34,7 +34,7 @@ export class Shutdown {
     this.steps.push(step);
   }
 
-  /** Runs the steps and ends the process. */
+  /** Runs the steps and ends the process. Once it is at it, it goes on. */
   async exit(code: number): Promise<void> {
     if (this.stopping) return;
     this.stopping = true;

@@ -1,82 +1,67 @@
 import cluster, { Worker } from 'node:cluster';
-import { once } from 'node:events';
-import { Logger } from '@nestjs/common';
 import type { Config } from '../config/config';
-import { Administrator, serve } from './serve';
+import { createLoggers } from '../infra/logging/create-logger';
+import { InstanceMetrics } from '../infra/metrics/instance-metrics';
+import type { Settings } from './read-config';
+import { RollingRestart } from './rolling-restart';
+import type { Administrator } from './serve';
 import type { Shutdown } from './shutdown';
+import { WorkerPool } from './worker-pool';
 
-const SETTLED_MS = 60_000;
-const LONGEST_PAUSE_MS = 30_000;
-/** The worker that makes the first administrator; numbers are never used again. */
-const FIRST = 1;
-
-/** What a worker says when it serves. */
-interface Ready {
-  kind: 'ready';
-  administrator?: Administrator;
-}
+/** What the primary decides for its workers, whatever `.env` says by the time they start. */
+const FIXED = ['WEB_CONCURRENCY', 'HOST', 'PORT', 'DATA_DIR'] as const;
+/** What it may have started itself. */
+const FOUND = ['DATABASE_URL', 'REDIS_URL', 'KITE_API_BASE_URL', 'KITE_LOGIN_URL'] as const;
 
 /**
- * Serves in `WEB_CONCURRENCY` processes on one port, and replaces those that end.
+ * Serves in `WEB_CONCURRENCY` processes on one port: replaces those that end, and on SIGHUP all of them, one by one. This
+ * process itself answers nobody.
+ * @param settings as they were read, before anything was started.
  * @returns when all of them serve. @throws Error when one can't.
  */
 export async function serveWithWorkers(
   config: Config,
+  settings: Settings,
   shutdown: Shutdown,
-): Promise<Administrator | undefined> {
+): Promise<{ administrator?: Administrator }> {
+  const { logger } = createLoggers(config);
+  const metrics = new InstanceMetrics(config.WEB_CONCURRENCY);
+  // NaN and infinity are lost in JSON.
+  cluster.setupPrimary({ serialization: 'advanced' });
+  const pool = new WorkerPool(
+    { wanted: config.WEB_CONCURRENCY, environment: environmentOf(config, settings) },
+    shutdown,
+    logger,
+    metrics,
+  );
+  const restart = new RollingRestart(pool, shutdown, logger);
   shutdown.defer(stopWorkers);
-  const workers = Array.from({ length: config.WEB_CONCURRENCY }, () => startWorker(config));
-  const replies = await Promise.all(workers.map(ready));
-  replaceEnded(config, shutdown);
-  return replies.find(({ administrator }) => administrator)?.administrator;
-}
-
-/** What a worker does: serve, as the one process does where there are no others. */
-export async function serveAsWorker(config: Config, shutdown: Shutdown): Promise<void> {
-  const isFirst = config.ENVIRONMENT === 'development' && cluster.worker?.id === FIRST;
-  const administrator = await serve(config, shutdown, isFirst);
-  process.send?.({ kind: 'ready', administrator } satisfies Ready);
-}
-
-function startWorker({ DATABASE_URL, REDIS_URL, KITE_API_BASE_URL, KITE_LOGIN_URL }: Config): Worker {
-  return cluster.fork({ DATABASE_URL, REDIS_URL, KITE_API_BASE_URL, KITE_LOGIN_URL });
-}
-
-function ready(worker: Worker): Promise<Ready> {
-  return new Promise((resolve, reject) => {
-    worker.on('message', (message: Partial<Ready>) => {
-      if (message.kind === 'ready') resolve(message as Ready);
-    });
-    worker.once('exit', () => reject(new Error('a worker process could not start')));
+  process.on('SIGHUP', () => {
+    // A terminal that is closed sends it too, and means the end.
+    if (process.stdout.isTTY) void shutdown.exit(0);
+    else restart.request();
   });
+  const replies = await Promise.all(Array.from({ length: config.WEB_CONCURRENCY }, () => pool.start()));
+  return { administrator: replies.find(({ administrator }) => administrator)?.administrator };
 }
 
-/** Ever slower while they keep ending, so that a broken store doesn't keep the machine busy with starts. */
-function replaceEnded(config: Config, shutdown: Shutdown): void {
-  const logger = new Logger('Workers');
-  let failures = 0;
-  cluster.on('exit', (worker, code, signal) => {
-    if (shutdown.isStopping) return;
-    const pause = Math.min(100 * 2 ** failures++, LONGEST_PAUSE_MS);
-    logger.warn(
-      `process ${worker.process.pid} ended (${signal || code}), the next one starts in ${pause} ms`,
-    );
-    setTimeout(() => {
-      if (shutdown.isStopping) return;
-      startWorker(config);
-      setTimeout(() => (failures = Math.max(0, failures - 1)), SETTLED_MS).unref();
-    }, pause);
-  });
+/** Undefined takes a variable away. */
+function environmentOf(config: Config, settings: Settings): Record<string, string | undefined> {
+  const found = FOUND.filter((name) => config[name] !== settings.config[name]);
+  return {
+    ...Object.fromEntries(settings.fromFile.map((name) => [name, undefined])),
+    ...Object.fromEntries([...FIXED, ...found].map((name) => [name, String(config[name])])),
+  };
 }
 
 async function stopWorkers(): Promise<void> {
   const workers = Object.values(cluster.workers ?? {}).filter((worker) => worker !== undefined);
-  await Promise.all(
-    workers.map(async (worker) => {
-      if (worker.isDead()) return;
-      const ended = once(worker, 'exit');
-      worker.process.kill('SIGTERM');
-      await ended;
-    }),
-  );
+  await Promise.all(workers.map((worker) => ended(worker)));
+}
+
+async function ended(worker: Worker): Promise<void> {
+  if (worker.isDead()) return;
+  const exit = new Promise((resolve) => worker.once('exit', resolve));
+  worker.process.kill('SIGTERM');
+  await exit;
 }

@@ -23,6 +23,7 @@ const FUNCTIONS = new Set([
   'rate',
   'increase',
   'histogram_quantile',
+  'time',
 ]);
 
 /** Reads as much of PromQL as a dashboard needs. @throws Error at what it does not know, and where brackets do not fit. */

@@ -58,6 +58,8 @@ export class ServicePlace {
         PORT: String(this.port),
         LOG_LEVEL: 'warn',
         PASSWORD_BCRYPT_COST: '4',
+        // The default, a process a core, takes longer to start.
+        WEB_CONCURRENCY: '1',
         ...env,
       },
     });

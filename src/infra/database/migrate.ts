@@ -1,13 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Client } from 'pg';
-import { DataSource, MigrationExecutor, MigrationInterface, QueryRunner } from 'typeorm';
+import { DataSource, MigrationExecutor, QueryRunner } from 'typeorm';
 import { Config } from '../../config/config';
 import { advisoryLocks } from './advisory-locks';
 import { dataSourceOptions } from './data-source-options';
+import { MIGRATIONS_TABLE, MigrationClass } from './pending-migrations';
 
-export type MigrationClass = new () => MigrationInterface;
-
-const TABLE = 'migrations';
 const WAIT_MS = 120_000;
 
 /**
@@ -35,34 +32,6 @@ export async function undoLastMigration(
   });
 }
 
-/** Names of the steps that the database lacks; it changes nothing and needs no right to. */
-export async function pendingMigrations(
-  config: Config,
-  migrations: readonly MigrationClass[],
-): Promise<string[]> {
-  const client = new Client({
-    connectionString: config.DATABASE_URL,
-    application_name: config.APP_NAME,
-    connectionTimeoutMillis: 5_000,
-    query_timeout: 5_000,
-  });
-  client.on('error', () => undefined);
-  try {
-    await client.connect();
-    const { rows: tables } = await client.query<{ there: boolean }>(
-      'SELECT to_regclass($1) IS NOT NULL AS there',
-      [TABLE],
-    );
-    const { rows } = tables[0]?.there
-      ? await client.query<{ name: string }>(`SELECT name FROM ${TABLE}`)
-      : { rows: [] };
-    const executed = new Set(rows.map((row) => row.name));
-    return migrations.map((migration) => migration.name).filter((name) => !executed.has(name));
-  } finally {
-    await client.end().catch(() => undefined);
-  }
-}
-
 /** The lock, the steps and the record of them share one session, so that losing the lock is losing the step in hand. */
 async function exclusively<T>(
   config: Config,
@@ -72,7 +41,7 @@ async function exclusively<T>(
   const dataSource = new DataSource(
     dataSourceOptions(config, {
       migrations: [...migrations],
-      migrationsTableName: TABLE,
+      migrationsTableName: MIGRATIONS_TABLE,
       poolSize: 2,
       connectTimeoutMS: 5_000,
       // A step may rewrite a large table: the deadlines of requests don't fit.

@@ -14,5 +14,6 @@ export const mailOutbox = new Gauge({
   name: 'user_service_mail_outbox',
   help: 'Mails in the outbox: waiting, or given_up and kept for the operator. As of some seconds ago.',
   labelNames: ['state'],
+  aggregator: 'max',
   registers,
 });

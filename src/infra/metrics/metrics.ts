@@ -1,5 +1,8 @@
-import { Injectable } from '@nestjs/common';
+import { Injectable, OnModuleInit } from '@nestjs/common';
+import cluster from 'node:cluster';
 import { withDeadline } from '../deadline';
+import { answerMeasures, scrapeInstance } from './instance-scrape';
+import type { Snapshot } from './metric-messages';
 import { metricsRegistry } from './metrics-registry';
 
 /** Longer than the deadlines of the measurements themselves, shorter than the patience of a scraper. */
@@ -7,9 +10,13 @@ const DEADLINE_MS = 1_500;
 
 /** What `/metrics` shows. */
 @Injectable()
-export class Metrics {
+export class Metrics implements OnModuleInit {
   readonly contentType = metricsRegistry.contentType;
   private readonly measurements: (() => void | Promise<void>)[] = [];
+
+  onModuleInit(): void {
+    if (cluster.isWorker) answerMeasures(() => this.measure());
+  }
 
   /**
    * Runs before each scrape, for a value that has to be asked for. Where it fails, or takes longer than a second and
@@ -19,13 +26,27 @@ export class Metrics {
     this.measurements.push(measure);
   }
 
-  /** All metrics in the Prometheus text format, within two seconds, whatever is away. */
+  /**
+   * All metrics of the instance in the Prometheus text format, within two seconds, whatever is away.
+   * @throws LateError where the primary of this worker does not answer.
+   */
   async scrape(): Promise<string> {
+    if (cluster.isWorker) return scrapeInstance();
+    await this.takeMeasurements();
+    return metricsRegistry.metrics();
+  }
+
+  /** All metrics of this process alone. */
+  async measure(): Promise<Snapshot> {
+    await this.takeMeasurements();
+    return metricsRegistry.getMetricsAsJSON();
+  }
+
+  private async takeMeasurements(): Promise<void> {
     await Promise.allSettled(
       this.measurements.map((measure) =>
         withDeadline(Promise.resolve().then(measure), DEADLINE_MS, 'a measurement'),
       ),
     );
-    return metricsRegistry.metrics();
   }
 }

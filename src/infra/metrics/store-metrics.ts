@@ -12,14 +12,14 @@ const registers = [metricsRegistry];
 
 const connections = new Gauge({
   name: 'user_service_postgres_pool_connections',
-  help: 'Connections of this process to PostgreSQL: in_use or idle',
+  help: 'Connections of this instance to PostgreSQL: in_use or idle',
   labelNames: ['state'],
   registers,
 });
 
 const most = new Gauge({
   name: 'user_service_postgres_pool_connections_max',
-  help: 'Connections to PostgreSQL that this process may have (DATABASE_POOL_SIZE + DATABASE_MAX_OVERFLOW)',
+  help: 'Connections to PostgreSQL that this instance may have (DATABASE_POOL_SIZE + DATABASE_MAX_OVERFLOW)',
   registers,
 });
 
@@ -31,7 +31,8 @@ const waiting = new Gauge({
 
 const redisUp = new Gauge({
   name: 'user_service_redis_up',
-  help: '1 when Redis has answered a PING within a second, else 0',
+  help: '1 when Redis has answered a PING of each process within a second, else 0',
+  aggregator: 'min',
   registers,
 });
 

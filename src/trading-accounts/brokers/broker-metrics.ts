@@ -27,6 +27,7 @@ const isLeftAlone = new Gauge({
   name: 'user_service_broker_circuit_open',
   help: '1 while a broker fails and is left alone, else 0',
   labelNames: ['broker'],
+  aggregator: 'max',
   registers: [metricsRegistry],
 });
 
