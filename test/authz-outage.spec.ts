@@ -1,6 +1,8 @@
 import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Decision, Decisions } from '../src/authz/decisions.service';
 import { PermissionCache } from '../src/authz/permission-cache';
+import { LEASE_MS } from '../src/infra/near/near-lease';
 import { eventually, startService, TestService } from './support/app';
 import { check, grant, GRANTS, revoke, rolesOf, settled } from './support/authority';
 import { eventsOf } from './support/account-rows';
@@ -79,6 +81,8 @@ describe('decisions', () => {
         await may('user:read');
         expect(await may('user:read')).toEqual({ allowed: true, reason: 'direct', cached: true });
         await stop();
+        // For so long a process may answer from memory.
+        await sleep(LEASE_MS);
         try {
           expect(await may('user:read')).toEqual({ allowed: true, reason: 'direct', cached: false });
           expect(await may('user:write')).toEqual({ allowed: false, reason: 'no_permission', cached: false });

@@ -1,4 +1,7 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from 'pg';
+import { ImpatientClient } from '../src/infra/database/impatient-client';
+import { isUnavailable } from '../src/infra/unavailable';
 import { eventually, startService, TestService } from './support/app';
 import {
   Answer,
@@ -118,6 +121,25 @@ describe('while PostgreSQL', () => {
     await outage();
     await Promise.all(crowd.map((client) => client.end()));
     await recovery();
+  });
+
+  it('ends a connection between two statements, the transaction fails as with a PostgreSQL that is away', async () => {
+    const interrupted = service.db.transaction(async (tx) => {
+      const [{ pid }] = await tx.query('SELECT pg_backend_pid() AS pid');
+      await service.db.query('SELECT pg_terminate_backend($1)', [pid]);
+      await sleep(200);
+      await tx.query('SELECT 1');
+    });
+    expect(isUnavailable(await interrupted.catch((error: unknown) => error))).toBe(true);
+  });
+
+  it('ends a connection that nobody has in hand just then, the process goes on', async () => {
+    const client = new ImpatientClient({ connectionString: servers.databaseUrl });
+    await client.connect();
+    const { rows } = await client.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
+    await service.db.query('SELECT pg_terminate_backend($1)', [rows[0]!.pid]);
+    await sleep(200);
+    await expect(client.query('SELECT 1')).rejects.toThrow();
   });
 });
 

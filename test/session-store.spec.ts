@@ -3,8 +3,10 @@ import { Redis } from 'ioredis';
 import { Clock } from '../src/common/clock';
 import { newId } from '../src/common/ids';
 import { Config, loadConfig } from '../src/config/config';
+import { NearCache } from '../src/infra/near/near-cache';
 import { connectRedis } from '../src/infra/redis/connect-redis';
 import { Session } from '../src/sessions/session';
+import { SessionGate } from '../src/sessions/session-gate';
 import { SessionStore } from '../src/sessions/session-store';
 import { createTestDatabase, TestDatabase } from './support/database';
 import { SessionModel } from './support/session-model';
@@ -20,6 +22,7 @@ describe('the session store', () => {
   let database: TestDatabase;
   let config: Config;
   let redis: Redis;
+  let near: NearCache;
   let store: SessionStore;
   const clock = new Clock();
   // Ahead of Redis' own clock, whose time counts where it is the later one.
@@ -38,9 +41,11 @@ describe('the session store', () => {
     });
     redis = connectRedis(config);
     await redis.connect();
-    store = new SessionStore(redis, clock, config);
+    near = new NearCache(redis, config);
+    store = new SessionStore(redis, clock, config, near, new SessionGate());
   });
   afterAll(async () => {
+    near.onApplicationShutdown();
     redis.disconnect();
     await database.drop();
   });

@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import { LRUCache } from 'lru-cache';
 import { EntityManager } from 'typeorm';
 import { IdentifiedCaller } from '../common/caller';
 import { Clock } from '../common/clock';
@@ -11,11 +12,16 @@ interface Holding {
   until: number | null;
 }
 
+type Holdings = Record<string, Holding> | null;
+
+/** Many users hold the same. */
+const MOST_PARSED = 1_000;
+
 export interface Decision {
   allowed: boolean;
   /** `role`, `direct`, or why not. */
   reason: Holding['source'] | 'no_permission' | 'not_in_api_key' | 'account_not_active';
-  /** Whether it was read from Redis. */
+  /** Whether it came from the cache. */
   cached: boolean;
 }
 
@@ -47,6 +53,9 @@ interface Row {
  */
 @Injectable()
 export class Decisions {
+  /** By the text of the cache: what is read for each request need not be parsed for each. */
+  private readonly parsed = new LRUCache<string, { holdings: Holdings }>({ max: MOST_PARSED });
+
   constructor(
     private readonly db: EntityManager,
     private readonly clock: Clock,
@@ -95,11 +104,18 @@ export class Decisions {
     return until === null || until > this.clock.now();
   }
 
-  private async holdings(
-    userId: string,
-  ): Promise<{ holdings: Record<string, Holding> | null; cached: boolean }> {
+  private async holdings(userId: string): Promise<{ holdings: Holdings; cached: boolean }> {
     const { data, cached } = await this.cache.get(userId, () => this.load(userId));
-    return { holdings: data === null ? null : (JSON.parse(data) as Record<string, Holding> | null), cached };
+    return { holdings: data === null ? null : this.parse(data), cached };
+  }
+
+  private parse(data: string): Holdings {
+    let known = this.parsed.get(data);
+    if (!known) {
+      known = { holdings: JSON.parse(data) as Holdings };
+      this.parsed.set(data, known);
+    }
+    return known.holdings;
   }
 
   /** As text for the cache: JSON, or null where there is no such account. */

@@ -10,7 +10,7 @@ local function process()
 end
 `;
 
-/** KEYS: entry. ARGV: a new generation, life ms. Answers {'fenced'}, or {generation, data or the empty text}. */
+/** KEYS: entry. ARGV: a new generation, life ms. Answers {'fenced'}, {generation, the empty text} or {generation, data, ms left}. */
 export const readScript = `${ownProcess}
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -20,7 +20,7 @@ for i = 1, #all, 2 do
 end
 local entry = redis.call('HMGET', KEYS[1], 'process', 'generation', 'data')
 local here = process()
-if entry[1] == here then return { entry[2], entry[3] or '' } end
+if entry[1] == here then return { entry[2], entry[3] or '', redis.call('PTTL', KEYS[1]) } end
 redis.call('HDEL', KEYS[1], 'data')
 redis.call('HSET', KEYS[1], 'process', here, 'generation', ARGV[1])
 redis.call('PEXPIRE', KEYS[1], ARGV[2])

@@ -1,26 +1,37 @@
 import { Inject, Injectable, OnModuleInit } from '@nestjs/common';
 import { Redis, Result } from 'ioredis';
+import { LRUCache } from 'lru-cache';
+import { createHash } from 'node:crypto';
 import { newId } from '../common/ids';
 import { CONFIG, Config } from '../config/config';
 import { Relay } from '../infra/events/relay';
+import { NearCache } from '../infra/near/near-cache';
 import { isUnavailable } from '../infra/unavailable';
 import { cacheLookups } from './authz-metrics';
 import { clearScript, fenceScript, fillScript, readScript } from './permission-cache-scripts';
 
 declare module 'ioredis' {
   interface RedisCommander<Context> {
-    readPermissions(
-      key: string,
-      newGeneration: string,
-      lifeMs: number,
-    ): Result<['fenced'] | [generation: string, data: string], Context>;
+    readPermissions(key: string, newGeneration: string, lifeMs: number): Result<Entry, Context>;
     fillPermissions(key: string, generation: string, data: string, lifeMs: number): Result<number, Context>;
     fencePermissions(key: string, fence: string, fenceMs: number, lifeMs: number): Result<null, Context>;
     clearPermissions(key: string, fence: string): Result<null, Context>;
   }
 }
 
+type Entry =
+  ['fenced'] | [generation: string, data: string] | [generation: string, data: string, leftMs: number];
+
+/** What a process remembers of an entry, until then by `performance.now()`. */
+interface Remembered {
+  data: string;
+  until: number;
+}
+
 const LIFE_MS = 300_000;
+const READ_SHA = createHash('sha1').update(readScript).digest('hex');
+/** Many users hold the same, and share one text in memory. */
+const MOST_TEXTS = 1_000;
 /** More than any transaction of ours has. */
 const STATEMENTS = 100;
 /** What a transaction may be idle for, and what it asks of Redis. */
@@ -31,16 +42,18 @@ const BESIDES_MS = 10_000;
  * first puts up a fence, behind which nothing is read or filled, and takes it down after the commit. Should that
  * last step fail, the fence falls by itself, long after the commit; what is read then is the new state. A reader that
  * was under way fills nothing, because the generation has changed. Nothing is believed that an earlier Redis process has
- * written. Losing all of it costs a query.
+ * written. Losing all of it costs a query. A process keeps what it has read as long as nobody changes it.
  */
 @Injectable()
 export class PermissionCache implements OnModuleInit {
   /** Longer than any transaction of ours can last, the wait for a connection included. */
   private readonly fenceMs: number;
+  private readonly texts = new LRUCache<string, string>({ max: MOST_TEXTS });
 
   constructor(
     private readonly redis: Redis,
     private readonly relay: Relay,
+    private readonly near: NearCache,
     @Inject(CONFIG) config: Config,
   ) {
     this.fenceMs =
@@ -54,7 +67,9 @@ export class PermissionCache implements OnModuleInit {
   /** Once more when the event goes out: after a COMMIT whose answer never came, or a Redis that has lost the clearing. */
   onModuleInit(): void {
     const clear = async ({ subject }: { subject: string }): Promise<void> => {
-      await this.redis.clearPermissions(key(subject.slice('user:'.length)), '');
+      const entry = key(subject.slice('user:'.length));
+      await this.redis.clearPermissions(entry, '');
+      await this.near.changed(entry);
     };
     this.relay.onEvent('permission.granted', clear);
     this.relay.onEvent('permission.revoked', clear);
@@ -73,9 +88,14 @@ export class PermissionCache implements OnModuleInit {
     userId: string,
     load: () => Promise<string | null>,
   ): Promise<{ data: string | null; cached: boolean }> {
+    const remembered = this.near.find<Remembered>(key(userId), '');
+    if (remembered && remembered.until > performance.now()) {
+      cacheLookups.inc({ result: 'hit' });
+      return { data: remembered.data, cached: true };
+    }
     let generation: string | null = null;
     try {
-      const [first, data] = await this.redis.readPermissions(key(userId), newId(), LIFE_MS);
+      const [first, data] = await this.read(key(userId));
       if (data) {
         cacheLookups.inc({ result: 'hit' });
         return { data, cached: true };
@@ -94,12 +114,14 @@ export class PermissionCache implements OnModuleInit {
   }
 
   /**
-   * Runs a transaction that changes what a user holds. The change is in force everywhere when this returns.
+   * Runs a transaction that changes what a user holds. The change is in force everywhere when this returns: processes
+   * drop what they remember with the fence, and remember nothing new behind it.
    * Redis away: nothing happens, and the caller hears 503.
    */
   async whileChanging<T>(userId: string, change: () => Promise<T>): Promise<T> {
     const fence = newId();
     await this.redis.fencePermissions(key(userId), fence, this.fenceMs, LIFE_MS + this.fenceMs);
+    const dropped = this.near.changed(key(userId));
     try {
       const result = await change();
       await this.takeDown(userId, fence);
@@ -108,7 +130,29 @@ export class PermissionCache implements OnModuleInit {
       // A COMMIT that was not answered in time may still be carried out: then the fence stays, and the relay clears.
       if (!isUnavailable(error)) await this.takeDown(userId, fence);
       throw error;
+    } finally {
+      await dropped;
     }
+  }
+
+  private async read(entry: string): Promise<Entry> {
+    const [generation, asked] = [newId(), performance.now()];
+    return this.near.ask<Entry, Remembered>(
+      entry,
+      '',
+      {
+        // By its hash: where Redis has forgotten the script, it would be sent again behind the pipeline, and not be followed.
+        tracked: (pipeline) => pipeline.evalsha(READ_SHA, 1, entry, generation, LIFE_MS),
+        plain: () => this.redis.readPermissions(entry, generation, LIFE_MS),
+      },
+      ([, data, leftMs = 0]) => (data ? { data: this.shared(data), until: asked + leftMs } : undefined),
+    );
+  }
+
+  private shared(data: string): string {
+    const known = this.texts.get(data);
+    if (known === undefined) this.texts.set(data, data);
+    return known ?? data;
   }
 
   /** Should this fail, the fence stays up for a while: slower, never wrong. */

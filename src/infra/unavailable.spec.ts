@@ -17,6 +17,16 @@ describe('isUnavailable', () => {
     "Stream isn't writeable and enableOfflineQueue options is false",
     'LOADING Redis is loading the dataset in memory',
     "READONLY You can't write against a read only replica.",
+    'CLUSTERDOWN Hash slot not served',
+    'MOVED 3999 127.0.0.1:6381',
+    'ASK 3999 127.0.0.1:6381',
+    'TRYAGAIN Multiple keys request during rehashing of slot',
+    "Cluster isn't ready and enableOfflineQueue options is false",
+    'Cluster is ended.',
+    'Too many Cluster redirections. Last error: ReplyError: MOVED 3999 127.0.0.1:6381',
+    'None of startup nodes is available',
+    'Command aborted due to connection close',
+    'All keys in the pipeline should belong to the same slots allocation group',
   ])('is so for the message %s', (message) => expect(isUnavailable(new Error(message))).toBe(true));
 
   it('looks into what wraps an error', () => {

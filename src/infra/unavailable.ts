@@ -22,13 +22,22 @@ const MESSAGES = [
   /^Client was closed and is not queryable/i,
   /^Cannot use a pool after calling end/i,
   /^Driver not Connected/i,
+  // TypeORM, of a connection that ended between two statements of a transaction.
+  /^Database connection provided by a query runner was already released/,
+  /^Query runner already released/,
   /^Connection is closed/i,
   /^Command timed out/i,
   /^Reached the max retries per request limit/i,
   /^Stream isn't writeable/i,
   /^Redis connection is not ready/i,
   /^Failed to refresh slots cache/i,
-  /^(LOADING|READONLY|OOM|MISCONF|CLUSTERDOWN|MASTERDOWN|TRYAGAIN|BUSY|NOREPLICAS|UNKILLABLE|ERR max number of clients)/,
+  /^Command aborted due to connection close/i,
+  // Of a cluster client: no node is there, or the slots are just moving.
+  /^Cluster (isn't ready|is ended|is disconnect)/i,
+  /^None of startup nodes is available/i,
+  /^Too many Cluster redirections/i,
+  /^All keys in the pipeline should belong to the same slots allocation group/i,
+  /^(MOVED|ASK|LOADING|READONLY|OOM|MISCONF|CLUSTERDOWN|MASTERDOWN|TRYAGAIN|BUSY|NOREPLICAS|UNKILLABLE|ERR max number of clients)/,
 ];
 
 /**

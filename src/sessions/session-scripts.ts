@@ -50,7 +50,7 @@ return evicted
 /**
  * KEYS: user's sessions. ARGV: id, presented counter, now, grace ms, inactivity ms, limit, window ms, least epoch.
  * The whole decision about a refresh token in one step, so that parallel calls can't disagree.
- * Answers {'missing'}, {'reused'}, {'limited', ms to wait} or {'rotated', counter, absoluteEnd, persistent, mfa}.
+ * Answers {'missing'}, {'dropped'} where it is missing from now on, {'reused'}, {'limited', ms to wait} or {'rotated', counter, absoluteEnd, persistent, mfa}.
  */
 export const rotateScript = `${readState}
 local state = redis.call('HGET', KEYS[1], ARGV[1])
@@ -62,7 +62,7 @@ local time = redis.call('TIME')
 now = math.max(now, time[1] * 1000 + math.floor(time[2] / 1000))
 if s.expires <= now or s.epoch < tonumber(ARGV[8]) then
   drop(KEYS[1], ARGV[1])
-  return { 'missing' }
+  return { 'dropped' }
 end
 local repeated = presented == s.counter - 1 and now - s.rotated <= tonumber(ARGV[4])
 if presented < s.counter and not repeated then
@@ -108,4 +108,20 @@ for i = 1, #all, 2 do
     end
   end
 end
+`;
+
+const ownProcess = `string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')`;
+
+/** KEYS: who knows. Answers {id of this Redis process, 1 where it is the one that knows}. */
+export const knowsScript = `
+local here = ${ownProcess}
+return { here, redis.call('GET', KEYS[1]) == here and 1 or 0 }
+`;
+
+/** KEYS: who knows. ARGV: the process that was told. Answers 1, or 0 where this is another one. */
+export const learntScript = `
+if ${ownProcess} ~= ARGV[1] then return 0 end
+-- Where memory is full it is told again on the next connection.
+redis.pcall('SET', KEYS[1], ARGV[1])
+return 1
 `;

@@ -3,7 +3,9 @@ import { Redis, Result } from 'ioredis';
 import { Clock } from '../common/clock';
 import { CONFIG, Config } from '../config/config';
 import { RevocationReason } from '../infra/events/event-types';
+import { NearCache } from '../infra/near/near-cache';
 import { Session, SessionAbout } from './session';
+import { SessionGate } from './session-gate';
 import { openScript, revokeBeforeScript, rotateScript } from './session-scripts';
 
 declare module 'ioredis' {
@@ -31,7 +33,7 @@ export type Rotation =
 
 /**
  * Sessions in Redis, one hash a user. Redis lost means that everyone signs in again, and that nobody gets in.
- * Each method is one round trip.
+ * Each method is one round trip at most. What ends sessions resolves when no process lets them in any more.
  */
 @Injectable()
 export class SessionStore {
@@ -39,6 +41,8 @@ export class SessionStore {
     private readonly redis: Redis,
     private readonly clock: Clock,
     @Inject(CONFIG) private readonly config: Config,
+    private readonly near: NearCache,
+    private readonly gate: SessionGate,
   ) {
     redis.defineCommand('openSession', { numberOfKeys: 1, lua: openScript });
     redis.defineCommand('rotateSession', { numberOfKeys: 1, lua: rotateScript });
@@ -61,7 +65,7 @@ export class SessionStore {
       0,
     ].join(' ');
     const about = JSON.stringify(session.about);
-    return this.redis.openSession(
+    const evicted = await this.redis.openSession(
       key(session.userId),
       session.id,
       state,
@@ -70,16 +74,31 @@ export class SessionStore {
       this.clock.now(),
       MOST_SESSIONS,
     );
+    if (evicted.length > 0) await this.near.changed(key(session.userId));
+    return evicted;
   }
 
-  /** Whether the session lives: asked for every authenticated request. */
+  /** Whether the session lives: asked for every authenticated request, and answered from memory where that is certain. */
   async isOpen(userId: string, sessionId: string): Promise<boolean> {
-    const state = await this.redis.hget(key(userId), sessionId);
+    const sessions = key(userId);
+    const end = this.near.find<number>(sessions, sessionId);
+    if (end !== undefined && end > this.clock.now()) return true;
+    this.gate.requireOpen();
+    const state = await this.near.ask<string | null, number>(
+      sessions,
+      sessionId,
+      {
+        tracked: (pipeline) => pipeline.hget(sessions, sessionId),
+        plain: () => this.redis.hget(sessions, sessionId),
+      },
+      (answer) => (answer === null ? undefined : readState(answer).expiresAt),
+    );
     return state !== null && readState(state).expiresAt > this.clock.now();
   }
 
   /** Exchanges the refresh token with this number for the next; see `rotateScript` for the rules. */
   async rotate(userId: string, sessionId: string, presented: number, leastEpoch: number): Promise<Rotation> {
+    this.gate.requireOpen();
     const { config } = this;
     const [kind, ...rest] = await this.redis.rotateSession(
       key(userId),
@@ -102,11 +121,13 @@ export class SessionStore {
       };
     if (kind === 'reused') return { kind };
     if (kind === 'limited') return { kind, retryAfter: Math.ceil(Number(rest[0]) / 1000) };
+    if (kind === 'dropped') await this.near.changed(key(userId));
     return { kind: 'missing' };
   }
 
   /** A user's living sessions, the most recently active first. */
   async list(userId: string): Promise<Session[]> {
+    this.gate.requireOpen();
     const fields = await this.redis.hgetall(key(userId));
     return Object.entries(fields)
       .filter(([field]) => !field.includes(':'))
@@ -124,6 +145,7 @@ export class SessionStore {
   async revoke(userId: string, sessionIds: readonly string[]): Promise<void> {
     if (sessionIds.length === 0) return;
     await this.redis.hdel(key(userId), ...sessionIds.flatMap((id) => [id, `${id}:about`]));
+    await this.near.changed(key(userId));
   }
 
   /**
@@ -139,6 +161,7 @@ export class SessionStore {
   ): Promise<void> {
     const proved = reason === 'mfa_enabled' ? 1 : 0;
     await this.redis.revokeSessionsBefore(key(userId), epoch, proved, ...staying);
+    await this.near.changed(key(userId));
   }
 }
 

@@ -5,8 +5,10 @@ import { Module } from '@nestjs/common';
 import { Countries } from '../infra/geo/countries';
 import { TokensModule } from '../tokens/tokens.module';
 import { EndSessions } from './end-sessions.service';
+import { KnownRevocations } from './known-revocations';
 import { RefreshTokens } from './refresh-tokens';
 import { RevocationEffect } from './revocation-effect';
+import { SessionGate } from './session-gate';
 import { SessionStore } from './session-store';
 import { SessionsController } from './sessions.controller';
 import { Sessions } from './sessions.service';
@@ -14,7 +16,16 @@ import { Sessions } from './sessions.service';
 @Module({
   imports: [TokensModule],
   controllers: [SessionsController],
-  providers: [SessionStore, EndSessions, RefreshTokens, Sessions, RevocationEffect, Countries],
+  providers: [
+    SessionStore,
+    SessionGate,
+    KnownRevocations,
+    EndSessions,
+    RefreshTokens,
+    Sessions,
+    RevocationEffect,
+    Countries,
+  ],
   exports: [SessionStore, EndSessions, RefreshTokens, Sessions],
 })
 export class SessionsModule {}

@@ -4,6 +4,7 @@ import { newAdministrator, newSignedIn, SignedIn } from '../support/people';
 import { expectProblem } from '../support/problem';
 import { OwnServers, startOwnServers } from '../support/servers';
 import { newKey, newServiceAccount, withKey } from '../support/services';
+import { forgotten } from '../support/forgotten';
 
 describe('while a store is away', () => {
   let servers: OwnServers;
@@ -56,6 +57,7 @@ describe('while a store is away', () => {
     await own().expect(200);
     if (how === 'hangs') servers.freezeRedis();
     else await servers.killRedis();
+    await forgotten();
     await Promise.all([own(), others()].map((ask) => expectProblem(ask, 503, 'unavailable')));
     // A key is in PostgreSQL, and so is what its account may do.
     const before = await looks();

@@ -5,6 +5,7 @@ import { addEvents, exportsOf, MadeExport, slowParts } from '../support/audit-ex
 import { newSignedIn, SignedIn, signIn } from '../support/people';
 import { expectProblem } from '../support/problem';
 import { OwnServers, startOwnServers } from '../support/servers';
+import { forgotten } from '../support/forgotten';
 
 describe('exports while something is away', () => {
   let servers: OwnServers;
@@ -46,6 +47,7 @@ describe('exports while something is away', () => {
       store === 'Redis' ? (await mine().make({ format: 'json', event_type: 'user.login' })).made : null;
     if (store === 'Redis') servers.freezeRedis();
     else servers.freezePostgres();
+    await forgotten();
     const begin = performance.now();
     const calls = [mine().create({ format: 'json' }), mine().list()];
     if (made) calls.push(mine().get(made.export_id));

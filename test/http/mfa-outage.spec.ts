@@ -2,6 +2,7 @@ import { decodeJwt } from 'jose';
 import { eventually, startService, TestService } from '../support/app';
 import { accountOf, eventsOf } from '../support/account-rows';
 import { beginSignIn, newGuarded, setUpTotp, signInGuarded } from '../support/authenticator';
+import { forgotten } from '../support/forgotten';
 import { newSignedIn, PASSWORD, signIn } from '../support/people';
 import { expectProblem } from '../support/problem';
 import { OwnServers, startOwnServers } from '../support/servers';
@@ -36,6 +37,7 @@ describe.each([
     const before = await eventsOf(service, member.userId);
 
     await Promise.resolve(fail());
+    await forgotten();
     const post = (path: string, body: object, token?: string) => service.client().post(path, body, token);
     const answers = [
       post('/v1/auth/mfa/verify', { mfa_token, code }),

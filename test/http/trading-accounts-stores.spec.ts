@@ -1,6 +1,7 @@
 import type { Test } from 'supertest';
 import { KiteSandbox, startKiteSandbox } from '../../src/embedded/kite-sandbox/kite-sandbox';
 import { eventually, startService, TestService } from '../support/app';
+import { forgotten } from '../support/forgotten';
 import { LinkedAccount, linkAccount, newKiteUser } from '../support/kite';
 import { newVerified, SignedIn } from '../support/people';
 import { expectProblem } from '../support/problem';
@@ -70,6 +71,7 @@ describe('trading accounts', () => {
     const before = await state();
     const asked = await callsDuring(kite, async () => {
       await Promise.resolve(fail());
+      await forgotten();
       const begun = performance.now();
       await Promise.all(calls().map((call) => expectProblem(call, 503, 'unavailable')))
         .then(() => expect(performance.now() - begun).toBeLessThan(LONGEST_MS))

@@ -5,6 +5,7 @@ import { newAdministrator } from '../support/people';
 import { expectProblem } from '../support/problem';
 import { OwnServers, startOwnServers } from '../support/servers';
 import { addDeliveries, QUIET, WebhookAdministration, webhookEvents } from '../support/webhooks';
+import { forgotten } from '../support/forgotten';
 
 describe('The administration of webhooks', () => {
   let servers: OwnServers;
@@ -40,6 +41,7 @@ describe('The administration of webhooks', () => {
       const before = await stored();
       if (store === 'Redis') servers.freezeRedis();
       else servers.freezePostgres();
+      await forgotten();
       const began = performance.now();
       const calls = Object.values(hooks.all(id, delivery));
       await Promise.all(calls.map((call) => expectProblem(call(), 503, 'unavailable')));
@@ -56,6 +58,7 @@ describe('The administration of webhooks', () => {
     async (store) => {
       const before = await stored();
       await (store === 'Redis' ? servers.killRedis() : servers.killPostgres());
+      await forgotten();
       for (const call of Object.values(hooks.all(id, delivery)))
         await expectProblem(call(), 503, 'unavailable');
       await (store === 'Redis' ? servers.restartRedis() : servers.restartPostgres());

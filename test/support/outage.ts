@@ -1,5 +1,5 @@
 import { request } from 'node:http';
-import { STREAM_KEY } from '../../src/infra/events/event-stream';
+import { STREAM_KEY } from '../../src/infra/events/targets/redis-stream';
 import { eventually, TestService } from './app';
 import { eventsPublished } from './events-published';
 import { newPerson, newSignedIn, PASSWORD, register, SignedIn, tokenIn } from './people';

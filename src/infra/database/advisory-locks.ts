@@ -8,4 +8,9 @@ export const advisoryLocks = {
   rewrap: [1970496882, 3],
   seals: [1970496882, 4],
   retention: [1970496882, 5],
+  purge: [1970496882, 6],
+  brokerSessions: [1970496882, 7],
+  expiredExports: [1970496882, 8],
+  webhookDeliveries: [1970496882, 9],
+  webhookLeftovers: [1970496882, 10],
 } as const;

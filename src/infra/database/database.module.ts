@@ -6,6 +6,7 @@ import { DynamicModule, Inject, Module, OnApplicationShutdown } from '@nestjs/co
 import { DataSource, EntityManager, EntityTarget, ObjectLiteral } from 'typeorm';
 import { CONFIG, Config } from '../../config/config';
 import { dataSourceOptions } from './data-source-options';
+import { SharedTime } from './shared-time';
 
 @Module({})
 export class DatabaseModule implements OnApplicationShutdown {
@@ -28,6 +29,7 @@ export class DatabaseModule implements OnApplicationShutdown {
           inject: [DataSource],
           useFactory: (dataSource: DataSource) => dataSource.manager,
         },
+        SharedTime,
       ],
       exports: [DataSource, EntityManager],
     };

@@ -17,6 +17,9 @@ export class ImpatientClient extends Client {
   constructor(config?: ClientConfig) {
     const socket = new Socket();
     super({ ...config, stream: () => socket });
+    // Whoever asks next is told. The pool and TypeORM listen while they hold it, but an error may come twice, or just when
+    // it changes hands, and an unheard 'error' ends the process.
+    this.on('error', () => undefined);
     const ask = this.query.bind(this) as (...args: unknown[]) => unknown;
     const impatiently = (...args: unknown[]): unknown => {
       const answer = ask(...prepared(args));

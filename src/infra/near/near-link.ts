@@ -1,0 +1,119 @@
+import { Logger } from '@nestjs/common';
+import { Redis } from 'ioredis';
+import { Config } from '../../config/config';
+import { connectRedis } from '../redis/connect-redis';
+
+/** Where Redis says what has changed, to connections that follow another one's reads. */
+const INVALIDATIONS = '__redis__:invalidate';
+const REFUSED = /^(NOPERM|ERR unknown)/i;
+
+interface Heard {
+  /** Null: every key. */
+  changed: (keys: readonly string[] | null) => void;
+  message: (channel: string, text: string) => void;
+  /** What Redis says from now on has a gap before it. */
+  lost: () => void;
+}
+
+/**
+ * A second connection, on which Redis tells what changes of what the first one has read (CLIENT TRACKING with REDIRECT,
+ * as in "Client-side caching in Redis"), and on which processes talk to each other. With either connection all is lost.
+ */
+export class NearLink {
+  private readonly logger = new Logger('NearCache');
+  private readonly subscriber: Redis;
+  private subscriberId?: number;
+  private subscribers = 0;
+  private listening?: Promise<void>;
+  private wasTold = false;
+  private losses = 0;
+  /** Whether Redis follows what is read. */
+  isArmed = false;
+
+  constructor(
+    private readonly redis: Redis,
+    config: Config,
+    private readonly channels: readonly string[],
+    private readonly heard: Heard,
+  ) {
+    this.subscriber = connectRedis(config, {
+      connectionName: `${config.APP_NAME}:near`,
+      enableAutoPipelining: false,
+      autoResubscribe: false,
+    });
+    // The first connection goes to the same Redis, and its troubles are logged.
+    this.subscriber.on('error', () => undefined);
+    this.subscriber.on('messageBuffer', (channel: Buffer, message: Buffer | Buffer[] | null) =>
+      this.hear(channel.toString(), message),
+    );
+    this.subscriber.on('close', () => {
+      this.subscriberId = undefined;
+      this.subscribers++;
+      this.lose();
+    });
+    redis.on('close', () => this.lose());
+  }
+
+  /** Hears its channels from then on. @throws where Redis is away, or lets nobody listen. */
+  listen(): Promise<void> {
+    if (this.subscriberId !== undefined) return Promise.resolve();
+    this.listening ??= this.subscribe().finally(() => (this.listening = undefined));
+    return this.listening;
+  }
+
+  /** Has Redis follow what is read with CACHING YES. @throws where it is away, or does not do so. */
+  async arm(): Promise<void> {
+    if (this.isArmed) return;
+    const { losses } = this;
+    try {
+      await this.listen();
+      await this.redis.client('TRACKING', 'ON', 'REDIRECT', this.subscriberId ?? 0, 'OPTIN');
+    } catch (error) {
+      this.tellOnce(error as Error);
+      throw error;
+    }
+    if (losses !== this.losses) throw new Error('Connection is closed.');
+    this.isArmed = true;
+  }
+
+  /** Resolves when everything has been heard that Redis said before it got the question. */
+  async catchUp(): Promise<void> {
+    await this.subscriber.ping();
+  }
+
+  close(): void {
+    if (this.subscriber.status !== 'wait') this.subscriber.disconnect();
+  }
+
+  private async subscribe(): Promise<void> {
+    const { subscriber } = this;
+    if (subscriber.status === 'wait') await subscriber.connect();
+    const { subscribers } = this;
+    try {
+      const id = await subscriber.client('ID');
+      await subscriber.subscribe(INVALIDATIONS, ...this.channels);
+      if (subscribers === this.subscribers) this.subscriberId = id;
+    } finally {
+      // One that has subscribed can't be asked for its id again.
+      if (this.subscriberId === undefined && subscriber.mode === 'subscriber') subscriber.disconnect(true);
+    }
+    if (this.subscriberId === undefined) throw new Error('Connection is closed.');
+  }
+
+  private hear(channel: string, message: Buffer | Buffer[] | null): void {
+    if (channel !== INVALIDATIONS) return this.heard.message(channel, String(message));
+    this.heard.changed(Array.isArray(message) ? message.map(String) : null);
+  }
+
+  private lose(): void {
+    this.losses++;
+    this.isArmed = false;
+    this.heard.lost();
+  }
+
+  private tellOnce({ message }: Error): void {
+    if (this.wasTold || !REFUSED.test(message)) return;
+    this.wasTold = true;
+    this.logger.warn(`nothing is kept in memory, every answer is read: ${message}`);
+  }
+}
