@@ -13,10 +13,12 @@ import { BackgroundModule } from './infra/background';
 import { DatabaseModule } from './infra/database/database.module';
 import { EventsModule } from './infra/events/events.module';
 import { HealthModule } from './infra/health/health.module';
+import { JobsModule } from './infra/jobs/jobs.module';
 import { KmsModule } from './infra/kms/kms.module';
 import { LimitsModule } from './infra/limits/limits.module';
 import { MailModule } from './infra/mail/mail.module';
 import { MetricsModule } from './infra/metrics/metrics.module';
+import { NearModule } from './infra/near/near.module';
 import { RedisModule } from './infra/redis/redis.module';
 import { MfaModule } from './mfa/mfa.module';
 import { OAuthModule } from './oauth/oauth.module';
@@ -41,6 +43,8 @@ export class AppModule {
         BackgroundModule.with(background),
         DatabaseModule.with([User, SigningKey, OneTimeToken, ApiKey]),
         RedisModule,
+        NearModule,
+        JobsModule,
         KmsModule,
         EventsModule,
         MailModule,

@@ -12,13 +12,14 @@ import { trustedProxies } from './doors/http/client-address';
 import { closeIdleConnections } from './doors/http/close-idle-connections';
 import { answerUnreadableRequests } from './doors/http/unreadable-request';
 import { readJsonBodies } from './doors/http/json-body';
+import { noRouteSchemas } from './doors/http/no-route-schemas';
 import { serveOpenApi } from './doors/http/openapi';
 import { serveRedoc } from './doors/http/redoc';
 import { sendProblem } from './doors/http/problem.filter';
 import { refuseIncompleteRequests } from './doors/http/refuse-incomplete';
 import { requestId } from './doors/http/request-id';
 import { setSecurityHeaders } from './doors/http/security-headers';
-import { createLogger } from './infra/logging/create-logger';
+import { createLoggers } from './infra/logging/create-logger';
 import { NestLogger } from './infra/logging/nest-logger';
 
 const BODY_LIMIT = 64 * 1024;
@@ -28,7 +29,7 @@ const BODY_LIMIT = 64 * 1024;
  * @throws Error when a store can't be reached or a signing key can't be unwrapped.
  */
 export async function createApp(config: Config): Promise<NestFastifyApplication> {
-  const logger = createLogger(config);
+  const { logger, accessLogger } = createLoggers(config);
   const adapter = new FastifyAdapter({
     bodyLimit: BODY_LIMIT,
     http: { requireHostHeader: false },
@@ -38,7 +39,10 @@ export async function createApp(config: Config): Promise<NestFastifyApplication>
     requestTimeout: 30_000,
     connectionTimeout: 60_000,
     keepAliveTimeout: 65_000,
+    // What comes on an open connection while the others close is answered, and told to be the last.
+    return503OnClosing: false,
     routerOptions: { maxParamLength: 200 },
+    schemaController: noRouteSchemas,
     frameworkErrors: (cause: Error, request: FastifyRequest, reply: FastifyReply) =>
       sendProblem(reply, request.id, malformedRequest({ cause })),
     clientErrorHandler: answerUnreadableRequests,
@@ -53,12 +57,12 @@ export async function createApp(config: Config): Promise<NestFastifyApplication>
     void reply.header('X-Request-ID', request.id);
     done();
   });
-  logRequests(fastify, logger);
+  logRequests(fastify, accessLogger);
   closeIdleConnections(fastify);
   refuseIncompleteRequests(fastify);
   readJsonBodies(fastify);
   await app.register(cookie);
-  await setSecurityHeaders(app, config.PUBLIC_URL.startsWith('https:'));
+  setSecurityHeaders(fastify, config.PUBLIC_URL.startsWith('https:'));
   // Not Nest's enableCors: that answers before our hooks, and what it refuses is no problem document.
   await app.register(cors, {
     origin: config.CORS_ALLOWED_ORIGINS,

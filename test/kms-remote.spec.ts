@@ -3,6 +3,7 @@ import { eventually, startService, TestService } from './support/app';
 import { startAwsKms } from './support/aws-kms-server';
 import { newGuarded, signInGuarded } from './support/authenticator';
 import { FaultyServer } from './support/faulty-server';
+import { HeardLog, listenToLog } from './support/heard-log';
 import { expectWithout } from './support/kms-failures';
 import { newSignedIn, signIn } from './support/people';
 import { expectProblem } from './support/problem';
@@ -38,15 +39,11 @@ describe.each([
   let place: Place;
   let service: TestService;
   let hasty: TestService;
-  let log = '';
+  let log: HeardLog;
 
   beforeAll(async () => {
     place = await open();
-    // Before the logger is made: it writes there then, and not past it.
-    jest.spyOn(process.stdout, 'write').mockImplementation((text) => {
-      log += String(text);
-      return true;
-    });
+    log = listenToLog();
     service = await startService({
       ...place.settings,
       KMS_TIMEOUT_MS: String(PATIENCE_MS),
@@ -65,7 +62,7 @@ describe.each([
     await hasty.stop();
     await service.stop();
     await place.server.stop();
-    jest.restoreAllMocks();
+    log.stop();
   });
 
   const setUp = (token: string) => hasty.client().post('/v1/mfa/totp/setup', {}, token);
@@ -123,7 +120,7 @@ describe.each([
 
   it('has written down what went wrong, and no secret', () => {
     const said = [/(AWS KMS|Vault) took longer than 500 ms/, /ECONNRESET|UND_ERR_SOCKET|socket hang up/];
-    expect(said.filter((words) => !words.test(log))).toEqual([]);
-    expectWithout(log, place.server.secrets);
+    expect(said.filter((words) => !words.test(log.text()))).toEqual([]);
+    expectWithout(log.text(), place.server.secrets);
   });
 });

@@ -1,12 +1,11 @@
 /**
  * Runs in threads of its own. The synchronous calls are meant: they keep to this thread, while the asynchronous ones
- * would fill libuv's pool, and every RSA signature of the process would queue behind hashes.
+ * would fill libuv's pool, and every RSA signature of the process would queue behind hashes. What few tasks need is
+ * loaded with the first of them: the dictionaries alone would take a start of the service a tenth of a second a thread.
  */
-import { verifySync } from '@node-rs/argon2';
 import { compareSync, hashSync } from 'bcrypt';
 import { setPriority } from 'node:os';
 import { BCRYPT_MAX_BYTES } from './bcrypt-limit';
-import { passwordScore } from './password-score';
 
 export type HashTask =
   | { kind: 'hash'; password: string; cost: number }
@@ -16,18 +15,18 @@ export type HashTask =
 // On Linux a thread has a priority of its own, setpriority(2): hashes take what requests leave of the cores.
 if (process.platform === 'linux') setPriority(10);
 
-export default function run(task: HashTask): string | boolean | number {
+export default async function run(task: HashTask): Promise<string | boolean | number> {
   switch (task.kind) {
     case 'hash':
       return hashSync(task.password, task.cost);
     case 'verify':
       return verify(task.password, task.hash);
     case 'score':
-      return passwordScore(task.password, task.about);
+      return (await import('./password-score.js')).passwordScore(task.password, task.about);
   }
 }
 
-function verify(password: string, hash: string): boolean {
+async function verify(password: string, hash: string): Promise<boolean> {
   if (hash.startsWith('$argon2')) return verifyArgon2(password, hash);
   // What bcrypt would ignore or cut must not count as equal; comparing all the same keeps the time.
   const readable = Buffer.byteLength(password) <= BCRYPT_MAX_BYTES && !password.includes('\0');
@@ -36,7 +35,8 @@ function verify(password: string, hash: string): boolean {
 }
 
 /** A hash that was damaged on import is nobody's password, as bcrypt has it too; the library would throw. */
-function verifyArgon2(password: string, hash: string): boolean {
+async function verifyArgon2(password: string, hash: string): Promise<boolean> {
+  const { verifySync } = await import('@node-rs/argon2');
   try {
     return verifySync(hash, password);
   } catch {

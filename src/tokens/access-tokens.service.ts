@@ -1,6 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { errors, jwtVerify, JWTPayload, SignJWT } from 'jose';
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import { Clock } from '../common/clock';
 import { invalidAccessToken } from '../common/common.errors';
@@ -72,8 +72,8 @@ export class AccessTokens {
    * @throws invalid_access_token
    */
   async verify(token: string): Promise<VerifiedClaims> {
-    const hash = createHash('sha256').update(token).digest('base64');
-    const cached = this.verified.get(hash);
+    const digest = hash('sha256', token, 'base64');
+    const cached = this.verified.get(digest);
     const isKnown = cached !== undefined && this.keys.verifier('access', cached.kid) !== undefined;
     tokenCacheLookups.inc({ result: isKnown ? 'hit' : 'miss' });
     if (isKnown) {
@@ -81,7 +81,7 @@ export class AccessTokens {
       return cached.claims;
     }
     const { kid, claims } = await this.verifySignature(token);
-    this.verified.set(hash, { kid, claims });
+    this.verified.set(digest, { kid, claims });
     return claims;
   }
 

@@ -310,9 +310,14 @@ describe('An access token', () => {
         const { body } = await attempt.expect(401);
         expect(body.code).toBe('not_authenticated');
       }
-      const twice = `Bearer ${accessToken}\r\nAuthorization: Bearer ${accessToken}`;
-      const reply = await exchange(service.url, rawRequest('GET', '/v1/users/me', { Authorization: twice }));
-      expect([reply.status, JSON.parse(reply.body).code]).toEqual([401, 'not_authenticated']);
+      for (const name of ['Authorization', 'AUTHORIZATION']) {
+        const twice = `Bearer ${accessToken}\r\n${name}: Bearer ${accessToken}`;
+        const reply = await exchange(
+          service.url,
+          rawRequest('GET', '/v1/users/me', { Authorization: twice }),
+        );
+        expect([reply.status, JSON.parse(reply.body).code]).toEqual([401, 'not_authenticated']);
+      }
     });
 
     it('not for the letter case of the scheme (RFC 9110 section 11.1)', async () => {

@@ -11,6 +11,7 @@ import {
   START,
   startGoogleWorld,
 } from '../support/google-flow';
+import { listenToLog } from '../support/heard-log';
 import { expectProblem } from '../support/problem';
 
 let world: GoogleWorld;
@@ -235,12 +236,7 @@ describe('The provider', () => {
 describe('The log and the replies', () => {
   it('hold no secret, code or token, whatever goes wrong', async () => {
     const { provider } = world;
-    let log = '';
-    // Before the logger is made: it writes there then, and not past it.
-    const listen = jest.spyOn(process.stdout, 'write').mockImplementation((text) => {
-      log += String(text);
-      return true;
-    });
+    const log = listenToLog();
     let replies = '';
     try {
       await withNewInstance({ LOG_LEVEL: 'trace', DEBUG: 'true' }, async (there) => {
@@ -265,13 +261,13 @@ describe('The log and the replies', () => {
         await note(await someoneBack());
       });
     } finally {
-      listen.mockRestore();
+      log.stop();
     }
     for (const expected of ['"unavailable"', 'invalid_client', '"invalid_oauth_code"', CALLBACK]) {
-      expect([expected, log.includes(expected)]).toEqual([expected, true]);
+      expect([expected, log.text().includes(expected)]).toEqual([expected, true]);
     }
     const secrets = [...new Set(provider.secrets.filter(Boolean))];
     expect(secrets.length).toBeGreaterThan(20);
-    expect(secrets.filter((secret) => log.includes(secret) || replies.includes(secret))).toEqual([]);
+    expect(secrets.filter((secret) => log.text().includes(secret) || replies.includes(secret))).toEqual([]);
   });
 });

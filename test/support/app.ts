@@ -76,6 +76,7 @@ export async function startService(
     PASSWORD_BCRYPT_COST: '4',
     PASSWORD_HASH_CONCURRENCY: '1',
     PASSWORD_HASH_QUEUE: '64',
+    WEB_CONCURRENCY: '1',
     DATABASE_POOL_SIZE: '8',
     // Deadlines are what tests on servers of their own are about; elsewhere a busy machine must not be an outage.
     ...(!stores && PATIENT),

@@ -1,6 +1,7 @@
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
 import type { HttpRequest } from '../../infra/http/http-request';
+import { withoutTokens } from '../../infra/logging/create-logger';
 import { observeRequest } from '../../infra/metrics/observe-request';
 import { clientAddress } from './client-address';
 
@@ -11,7 +12,7 @@ export function logRequests(fastify: FastifyInstance, logger: Logger): void {
     observeRequest(request.method, route, reply.statusCode, reply.elapsedTime / 1000);
     logger.info(
       {
-        request_id: request.id,
+        request_id: loggedId(request),
         method: request.method,
         route,
         status: reply.statusCode,
@@ -25,3 +26,7 @@ export function logRequests(fastify: FastifyInstance, logger: Logger): void {
     done();
   });
 }
+
+/** A client may call its request as it likes, also by a token; the ids that we make hold none. */
+const loggedId = ({ id, headers }: FastifyRequest): string =>
+  headers['x-request-id'] === undefined ? id : withoutTokens(id);

@@ -12,8 +12,8 @@ export interface ApiKeyOptions {
 }
 
 /**
- * `X-API-Key` for passport, the only place a key is read from: URLs and bodies end up in logs. Without the header it
- * leaves the request to the next strategy. As for `BearerStrategy`, what it asks comes with each request.
+ * `X-API-Key` for passport, the only place a key is read from: URLs and bodies end up in logs. Passport's registry is
+ * the process', so the strategy holds nothing: what it asks comes with each request.
  */
 @Injectable()
 export class ApiKeyStrategy extends PassportStrategy(Strategy, 'api-key') {

@@ -19,7 +19,7 @@ export class BearerCallers {
   /** @throws invalid_access_token */
   async of(request: HttpRequest, token: string): Promise<AuthenticatedCaller> {
     const claims = await this.accessTokens.verify(token);
-    const [, userId] = SUBJECT.exec(claims.sub) ?? [];
+    const userId = SUBJECT.exec(claims.sub)?.[1];
     if (userId === undefined || !(await this.sessions.isOpen(userId, claims.sid))) throw invalidAccessToken();
     return {
       ...anonymousCaller(request),

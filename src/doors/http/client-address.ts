@@ -2,6 +2,8 @@ import { isIP } from 'node:net';
 import type { FastifyRequest } from 'fastify';
 import { Cidr, inRanges, parseCidr } from '../../config/cidr';
 
+const MAPPED = /^::ffff:(?=\d+\.)/i;
+
 /**
  * Which hops of X-Forwarded-For to believe, for Fastify's `trustProxy`: the client is the rightmost hop that is not
  * a trusted proxy. Without trusted proxies the header means nothing.
@@ -13,10 +15,12 @@ export function trustedProxies(cidrs: readonly string[]): false | ((address: str
 
 /** The client's address; where a trusted proxy passed on something that is none, the proxy's own. */
 export function clientAddress(request: FastifyRequest): string {
+  const { ip } = request;
+  if (isIP(ip) && !MAPPED.test(ip)) return ip;
   // Some proxies add the port: 203.0.113.7:4431, [2001:db8::1]:4431.
-  const address = request.ip
+  const address = ip
     .replace(/^\[(.+)\](:\d+)?$/, '$1')
     .replace(/^(\d+(?:\.\d+){3}):\d+$/, '$1')
-    .replace(/^::ffff:(?=\d+\.)/i, '');
+    .replace(MAPPED, '');
   return isIP(address) ? address : (request.socket.remoteAddress ?? '0.0.0.0');
 }

@@ -3,7 +3,8 @@
  * the route says otherwise, and knows nothing of what the features do.
  */
 import { BeforeApplicationShutdown, DynamicModule, Inject, Module } from '@nestjs/common';
-import { APP_FILTER, APP_GUARD, APP_PIPE } from '@nestjs/core';
+import { APP_FILTER, APP_GUARD, APP_PIPE, HttpAdapterHost } from '@nestjs/core';
+import type { Server } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ApiKeysModule } from '../../api-keys/api-keys.module';
 import { AuthzModule } from '../../authz/authz.module';
@@ -16,7 +17,7 @@ import { ApiKeyCallers } from './api-key-callers';
 import { ApiKeyStrategy } from './api-key.strategy';
 import { AuthenticateGuard } from './authenticate.guard';
 import { BearerCallers } from './bearer-callers';
-import { BearerStrategy } from './bearer.strategy';
+import { endKeepAlive } from './close-idle-connections';
 import { DevMailboxController } from './dev-mailbox.controller';
 import { HealthController } from './health.controller';
 import { MetricsController } from './metrics.controller';
@@ -31,6 +32,7 @@ import { validationPipe } from './validation.pipe';
 export class HttpModule implements BeforeApplicationShutdown {
   constructor(
     private readonly readiness: Readiness,
+    private readonly adapter: HttpAdapterHost,
     @Inject(CONFIG) private readonly config: Config,
   ) {}
 
@@ -48,7 +50,6 @@ export class HttpModule implements BeforeApplicationShutdown {
         ...(usesKiteSandbox(config) ? [KitePageController] : []),
       ],
       providers: [
-        BearerStrategy,
         BearerCallers,
         ApiKeyStrategy,
         ApiKeyCallers,
@@ -61,9 +62,12 @@ export class HttpModule implements BeforeApplicationShutdown {
     };
   }
 
-  /** Readiness turns red first; listening goes on until load balancers have noticed. */
+  /** Readiness turns red first; listening goes on until load balancers have noticed. A worker that has retired is done. */
   async beforeApplicationShutdown(): Promise<void> {
     this.readiness.drain();
+    const server = this.adapter.httpAdapter.getHttpServer() as Server;
+    if (!server.listening) return;
+    endKeepAlive(server);
     await sleep(this.config.SHUTDOWN_DRAIN_SECONDS * 1000);
   }
 }

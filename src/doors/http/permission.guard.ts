@@ -1,10 +1,9 @@
 import { CanActivate, ExecutionContext, Injectable } from '@nestjs/common';
-import { Reflector } from '@nestjs/core';
 import { Decisions } from '../../authz/decisions.service';
 import { requirePermission } from '../../authz/require-permission';
 import { notAuthenticated } from '../../common/common.errors';
 import type { HttpRequest } from '../../infra/http/http-request';
-import { PERMISSION } from '../../infra/http/require-permission.decorator';
+import { rulesOf } from './route-rules';
 
 /**
  * Stands before the routes that need a permission: asks what the caller holds at this moment (the claims of an access
@@ -12,18 +11,15 @@ import { PERMISSION } from '../../infra/http/require-permission.decorator';
  */
 @Injectable()
 export class PermissionGuard implements CanActivate {
-  constructor(
-    private readonly reflector: Reflector,
-    private readonly decisions: Decisions,
-  ) {}
+  constructor(private readonly decisions: Decisions) {}
 
-  async canActivate(context: ExecutionContext): Promise<boolean> {
-    const permission = this.reflector.getAllAndOverride<string | undefined>(PERMISSION, [
-      context.getHandler(),
-      context.getClass(),
-    ]);
+  canActivate(context: ExecutionContext): boolean | Promise<boolean> {
+    const { permission } = rulesOf(context);
     if (permission === undefined) return true;
-    const request = context.switchToHttp().getRequest<HttpRequest>();
+    return this.admit(context.switchToHttp().getRequest<HttpRequest>(), permission);
+  }
+
+  private async admit(request: HttpRequest, permission: string): Promise<boolean> {
     const { caller } = request;
     const { userId } = caller;
     if (userId === undefined) throw notAuthenticated();

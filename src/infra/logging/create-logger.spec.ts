@@ -6,8 +6,8 @@ const SOURCES = join(__dirname, '../../../dist/src');
 // The logger writes to the standard output of its process, so it gets one of its own.
 const PROGRAM = `
   const { loadConfig } = require(${JSON.stringify(join(SOURCES, 'config/config.js'))});
-  const { createLogger } = require(${JSON.stringify(join(SOURCES, 'infra/logging/create-logger.js'))});
-  const logger = createLogger(loadConfig(JSON.parse(process.argv[1])));
+  const { createLoggers } = require(${JSON.stringify(join(SOURCES, 'infra/logging/create-logger.js'))});
+  const { logger } = createLoggers(loadConfig(JSON.parse(process.argv[1])));
   for (const { level = 'info', members = {}, message, error } of JSON.parse(process.argv[2]))
     logger[level]({ ...members, ...(error && { err: Object.assign(new Error(error), members) }) }, message);
 `;

@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
 import { Script } from 'node:vm';
 import { FastifyAdapter, NestFastifyApplication } from '@nestjs/platform-fastify';
-import helmet from '@fastify/helmet';
 import { Test } from '@nestjs/testing';
 import { ConfigModule } from '../../../config/config.module';
 import { loadConfig } from '../../../config/config';
+import { setSecurityHeaders } from '../security-headers';
 import { PagesController } from './pages.controller';
 
 let app: NestFastifyApplication;
@@ -16,7 +16,7 @@ beforeAll(async () => {
     controllers: [PagesController],
   }).compile();
   app = module.createNestApplication<NestFastifyApplication>(new FastifyAdapter(), { logger: false });
-  await app.register(helmet);
+  setSecurityHeaders(app.getHttpAdapter().getInstance(), true);
   await app.listen(0, '127.0.0.1');
   url = await app.getUrl();
 });
