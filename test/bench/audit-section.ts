@@ -1,14 +1,10 @@
-import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { Agent, get } from 'node:http';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { Client } from 'pg';
-import { startEmbedded } from '../../src/embedded/embedded';
-import { forget } from '../../src/embedded/forget';
 import { loadEvents } from './audit-data';
 import { BenchService, enrol, Member, signIn, startBenchService } from './bench-service';
 import { Line, median } from './report';
 import { BenchOptions, Report } from './section';
+import { Servers, startServers } from './servers';
 
 const FEW = 10_000;
 const DAY = 86_400_000;
@@ -74,17 +70,13 @@ linked. PostgreSQL has fsync off while it loads, so an auditor's look, which is 
 `;
 
 /** How long a query of events takes where there are ten thousand, and where there are very many. */
-export async function auditSection({ quick, rounds: count, events }: BenchOptions): Promise<Report> {
-  const folder = mkdtempSync(join(tmpdir(), 'user-service-bench-'));
-  // The servers' user has to get in.
-  chmodSync(folder, 0o755);
-  const dataDir = join(folder, 'data');
-  const embedded = await startEmbedded({ dataDir, postgres: { fsync: 'off', max_wal_size: '8GB' } });
+export async function auditSection({ quick, rounds: count, events: most }: BenchOptions): Promise<Report> {
+  const events = quick ? Math.min(most, 200_000) : most;
+  const servers = await startServers({ fsync: 'off', max_wal_size: '8GB' });
   const sides: Side[] = [];
   const rounds: Round[] = [];
   try {
-    for (const [number, total] of [FEW, events].entries())
-      sides.push(await makeSide(folder, embedded, number, total));
+    for (const [number, total] of [FEW, events].entries()) sides.push(await makeSide(servers, number, total));
     const [few, many] = sides as [Side, Side];
     for (const side of sides) await signInAgain(side);
     for (const ask of Object.values(ASKS)) await measure(few, many, ask, 20);
@@ -99,24 +91,17 @@ export async function auditSection({ quick, rounds: count, events }: BenchOption
     }
   } finally {
     for (const { service } of sides) await service.stop();
-    await embedded.stop();
-    await forget(dataDir);
-    rmSync(folder, { recursive: true, force: true });
+    await servers.stop();
   }
   return { heading: `${events} events against ${FEW}`, lines: linesOf(rounds), rounds, notes: NOTES };
 }
 
-async function makeSide(
-  folder: string,
-  embedded: { databaseUrl: string; redisUrl: string },
-  number: number,
-  events: number,
-): Promise<Side> {
-  const url = Object.assign(new URL(embedded.databaseUrl), { pathname: `/audit_${number}` }).href;
-  await execute(embedded.databaseUrl, `CREATE DATABASE audit_${number}`);
-  const service = await startBenchService(folder, {
+async function makeSide(servers: Servers, number: number, events: number): Promise<Side> {
+  const url = Object.assign(new URL(servers.databaseUrl), { pathname: `/audit_${number}` }).href;
+  await execute(servers.databaseUrl, `CREATE DATABASE audit_${number}`);
+  const service = await startBenchService(servers.folder, {
     DATABASE_URL: url,
-    REDIS_URL: Object.assign(new URL(embedded.redisUrl), { pathname: `/${number}` }).href,
+    REDIS_URL: Object.assign(new URL(servers.redisUrl), { pathname: `/${number}` }).href,
     // A machine that loads millions of rows is slow to answer.
     DATABASE_POOL_TIMEOUT: '30',
     KITE_API_BASE_URL: 'http://127.0.0.1:9',

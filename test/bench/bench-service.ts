@@ -5,8 +5,9 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { freePort } from '../../src/embedded/ports';
 
-const SERVICE = join(__dirname, '..', '..', 'src', 'main.js');
-const PASSWORD = 'Ganga-Sunrise-42!';
+/** What `npm start` runs. */
+export const SERVICE = join(__dirname, '..', '..', 'src', 'main.js');
+export const PASSWORD = 'Ganga-Sunrise-42!';
 const UNLIMITED = '1000000000';
 
 export interface Member {
@@ -19,6 +20,7 @@ export interface Member {
 
 export interface BenchService {
   url: string;
+  process: ChildProcess;
   stop(): Promise<void>;
 }
 
@@ -28,22 +30,27 @@ interface TokenReply {
   user: { user_id: string };
 }
 
-/** @param folder for its keys. @param settings beside those that every part of the benchmark has. */
+/**
+ * @param folder for its keys. @param settings beside those that every part of the benchmark has.
+ * @param flags of Node.
+ */
 export async function startBenchService(
   folder: string,
   settings: Record<string, string>,
+  flags: string[] = [],
 ): Promise<BenchService> {
   const port = await freePort();
   const url = `http://127.0.0.1:${port}`;
-  const service = spawn(process.execPath, [SERVICE], {
+  const service = spawn(process.execPath, [...flags, SERVICE], {
     cwd: folder,
-    stdio: ['ignore', 'ignore', 'inherit'],
+    stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
     env: {
       PATH: process.env.PATH,
       NODE_ENV: 'production',
       LOCAL_KMS_KEY_PATH: join(folder, 'keys', 'master.key'),
       HOST: '127.0.0.1',
       PORT: String(port),
+      WEB_CONCURRENCY: '1',
       PASSWORD_BCRYPT_COST: '12',
       // One address and few accounts ask for everything here.
       RATELIMIT_LOGIN_ATTEMPTS: UNLIMITED,
@@ -64,7 +71,7 @@ export async function startBenchService(
     await stop();
     throw error;
   }
-  return { url, stop };
+  return { url, process: service, stop };
 }
 
 async function ready(url: string, service: ChildProcess): Promise<void> {

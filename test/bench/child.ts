@@ -11,10 +11,14 @@ export class Child<Job, Result> {
     this.process = fork(join(__dirname, `${file}.js`), [], { execArgv: [], serialization: 'advanced' });
   }
 
-  /** @throws Error when it takes more than a minute, or the process ends. */
+  get pid(): number {
+    return this.process.pid!;
+  }
+
+  /** @throws Error when it takes more than five minutes, or the process ends. */
   async run(job: Job): Promise<Result> {
     this.process.send(job as object);
-    const signal = AbortSignal.timeout(60_000);
+    const signal = AbortSignal.timeout(300_000);
     const [answer] = (await once(this.process, 'message', { signal })) as [
       { result?: Result; error?: string },
     ];

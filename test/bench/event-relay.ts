@@ -3,10 +3,11 @@ import { Logger } from '@nestjs/common';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Config, loadConfig } from '../../src/config/config';
 import { Effects } from '../../src/infra/events/effects';
-import { EventStream } from '../../src/infra/events/event-stream';
 import { POLL_MS, Relay } from '../../src/infra/events/relay';
 import { RelayLease } from '../../src/infra/events/relay-lease';
+import { RelayRedis } from '../../src/infra/events/relay-redis';
 import { RelayTerm } from '../../src/infra/events/relay-term';
+import { newTarget } from '../../src/infra/events/targets/new-target';
 import { answerJobs } from './child';
 
 export interface RelayJob {
@@ -35,7 +36,8 @@ async function startLinking(config: Config): Promise<() => Promise<void>> {
   const lease = await RelayLease.open(config);
   const number = await lease.acquire();
   if (number === null) throw new Error('another relay leads');
-  const term = new RelayTerm(lease, new EventStream(config, number), new Effects(), number);
+  const redis = new RelayRedis(config);
+  const term = new RelayTerm(lease, newTarget(config, redis, number), redis, new Effects(), number);
   let linking = true;
   const loop = (async () => {
     while (linking) if (!(await term.link()).more) await sleep(POLL_MS);

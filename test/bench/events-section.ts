@@ -1,18 +1,14 @@
-import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from 'pg';
 import { migrations } from '../../migrations';
 import { loadConfig } from '../../src/config/config';
-import { startEmbedded } from '../../src/embedded/embedded';
-import { forget } from '../../src/embedded/forget';
 import { migrate } from '../../src/infra/database/migrate';
 import { Child } from './child';
 import { RelayJob } from './event-relay';
 import { WritersJob, WritersResult } from './event-writers';
 import { Line, median } from './report';
 import { BenchOptions, Report } from './section';
+import { startServers } from './servers';
 
 const WRITERS = 16;
 const MODES = ['nothing', 'link', 'link and publish'] as const;
@@ -42,11 +38,8 @@ PostgreSQL. It starts before the writers; what waited for it when they stopped s
 
 /** What the hash chain and the relay cost those who record events. */
 export async function eventsSection({ quick, rounds: count }: BenchOptions): Promise<Report> {
-  const folder = mkdtempSync(join(tmpdir(), 'user-service-bench-'));
-  // The servers' user has to get in.
-  chmodSync(folder, 0o755);
-  const dataDir = join(folder, 'data');
-  const { databaseUrl, redisUrl, ...embedded } = await startEmbedded({ dataDir });
+  const servers = await startServers();
+  const { databaseUrl, redisUrl } = servers;
   const db = new Client(databaseUrl);
   const world: World = {
     db,
@@ -74,9 +67,7 @@ export async function eventsSection({ quick, rounds: count }: BenchOptions): Pro
     world.writers.stop();
     world.relay.stop();
     await db.end();
-    await embedded.stop();
-    await forget(dataDir);
-    rmSync(folder, { recursive: true, force: true });
+    await servers.stop();
   }
   return { heading: `${WRITERS} writers`, lines: linesOf(rounds), rounds, notes: NOTES };
 }

@@ -1,7 +1,7 @@
 /** The clients: keep-alive connections on the loopback address. */
-import { Agent, request } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { answerJobs } from './child';
+import { Connection } from './connection';
 
 /** One client that sends the same request again and again. */
 export interface Lane {
@@ -17,89 +17,123 @@ export interface Lane {
 export interface LoadJob {
   url: string;
   lanes: Lane[];
+  /** Runs as often as fits into so many seconds. */
   seconds: number;
-  /** Requests a second, sent on time whatever the answers do (open loop). Without: each lane waits for its answer. */
+  /** How many ask at the same time, each going round its part of the lanes; without: as many as there are lanes. */
+  clients?: number;
+  /** Requests a second, sent on time whatever the answers do (open loop). Without: each client waits for its answer. */
   rate?: number;
+  /** Each lane is sent once, whatever time that takes. */
+  once?: boolean;
 }
 
 export interface LoadResult {
+  requests: number;
   perSecond: number;
-  /** Milliseconds. */
+  /** Milliseconds from when a request was sent. */
   p50: number;
   p99: number;
+  /** Microseconds of a core that these clients took for each request. */
+  clientCpu: number;
   /** Where the last request of each lane left its body. */
   lanes: Lane[];
+  /** The last answer to each lane, where each was sent once. */
+  replies: Record<string, unknown>[];
 }
 
-const agent = new Agent({ keepAlive: true, maxSockets: 512 });
+const encoded = new WeakMap<Lane, Buffer>();
 
 answerJobs<LoadJob, LoadResult>(async (job) => {
+  const clients = Math.min(job.clients ?? job.lanes.length, job.lanes.length);
+  const connections = Array.from({ length: clients }, () => new Connection(job.url));
   const times: number[] = [];
+  const replies: Record<string, unknown>[] = [];
+  const cpu = process.cpuUsage();
   const began = performance.now();
-  const end = began + job.seconds * 1000;
-  if (job.rate === undefined)
-    await Promise.all(job.lanes.map((lane) => closedLoop(job.url, lane, end, times)));
-  else await openLoop(job, job.rate, began, times);
+  if (job.once) await onceEach(job.lanes, connections, times, replies);
+  else if (job.rate === undefined)
+    await Promise.all(
+      connections.map((connection, i) => closedLoop(connection, partOf(job.lanes, i, clients), job, times)),
+    );
+  else await openLoop(job, job.rate, connections, times);
   const seconds = (performance.now() - began) / 1000;
+  const { user, system } = process.cpuUsage(cpu);
+  for (const connection of connections) connection.close();
   times.sort((a, b) => a - b);
   return {
+    requests: times.length,
     perSecond: times.length / seconds,
     p50: quantile(times, 0.5),
     p99: quantile(times, 0.99),
+    clientCpu: (user + system) / times.length,
     lanes: job.lanes,
+    replies,
   };
 });
 
-async function closedLoop(url: string, lane: Lane, end: number, times: number[]): Promise<void> {
-  while (performance.now() < end) {
-    const began = performance.now();
-    await send(url, lane);
-    times.push(performance.now() - began);
-  }
+const partOf = (lanes: Lane[], client: number, clients: number): Lane[] =>
+  lanes.filter((_lane, i) => i % clients === client);
+
+async function closedLoop(connection: Connection, lanes: Lane[], job: LoadJob, times: number[]) {
+  const end = performance.now() + job.seconds * 1000;
+  for (let i = 0; performance.now() < end; i++) await timed(connection, lanes[i % lanes.length]!, times);
 }
 
-/** Times count from when a request was due: a late one is the service's fault, and its time. */
-async function openLoop(job: LoadJob, rate: number, began: number, times: number[]): Promise<void> {
-  const requests: Promise<void>[] = [];
+async function onceEach(lanes: Lane[], connections: Connection[], times: number[], replies: unknown[]) {
+  let next = 0;
+  await Promise.all(
+    connections.map(async (connection) => {
+      for (let i = next++; i < lanes.length; i = next++) {
+        replies[i] = JSON.parse((await timed(connection, lanes[i]!, times)).toString());
+      }
+    }),
+  );
+}
+
+/** Nobody waits for an answer, so a slow one delays no other request; a connection that is not free yet is left out. */
+async function openLoop(job: LoadJob, rate: number, connections: Connection[], times: number[]) {
+  const began = performance.now();
+  const requests: Promise<unknown>[] = [];
   for (let i = 0; i < job.seconds * rate; i++) {
-    const due = began + (i * 1000) / rate;
-    const early = due - performance.now();
+    const early = began + (i * 1000) / rate - performance.now();
     if (early > 0) await sleep(early);
-    const sent = send(job.url, job.lanes[i % job.lanes.length]!);
-    requests.push(sent.then(() => void times.push(performance.now() - due)));
+    const connection = connections.shift() ?? new Connection(job.url);
+    const lane = job.lanes[i % job.lanes.length]!;
+    requests.push(timed(connection, lane, times).then(() => connections.push(connection)));
   }
   await Promise.all(requests);
 }
 
+async function timed(connection: Connection, lane: Lane, times: number[]): Promise<Buffer> {
+  const began = performance.now();
+  const body = await send(connection, lane);
+  times.push(performance.now() - began);
+  return body;
+}
+
 /** @throws Error for an answer that is not a success. */
-function send(url: string, lane: Lane): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const body = lane.body && JSON.stringify(lane.body);
-    const call = request(url + lane.path, {
-      agent,
-      method: lane.method,
-      timeout: 30_000,
-      headers: {
-        ...(body && { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) }),
-        ...(lane.token && { authorization: `Bearer ${lane.token}` }),
-        ...(lane.apiKey && { 'x-api-key': lane.apiKey }),
-      },
-    });
-    call.on('response', (reply) => {
-      let text = '';
-      reply.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
-      reply.on('end', () => {
-        if (reply.statusCode !== 200) return reject(new Error(`${lane.path}: ${reply.statusCode} ${text}`));
-        if (lane.chained) {
-          lane.body = { refresh_token: (JSON.parse(text) as { refresh_token: string }).refresh_token };
-        }
-        resolve();
-      });
-    });
-    call.on('timeout', () => call.destroy(new Error(`${lane.path} took more than 30 s`)));
-    call.on('error', reject);
-    call.end(body);
-  });
+async function send(connection: Connection, lane: Lane): Promise<Buffer> {
+  const request = encoded.get(lane) ?? encode(lane);
+  const { status, body } = await connection.send(request);
+  if (status !== 200) throw new Error(`${lane.path}: ${status} ${body.toString()}`);
+  if (lane.chained) {
+    lane.body = {
+      refresh_token: (JSON.parse(body.toString()) as { refresh_token: string }).refresh_token,
+    };
+  } else encoded.set(lane, request);
+  return body;
+}
+
+function encode({ method, path, token, apiKey, body }: Lane): Buffer {
+  const content = body === undefined ? '' : JSON.stringify(body);
+  const head = [
+    `${method} ${path} HTTP/1.1`,
+    'Host: localhost',
+    ...(token ? [`Authorization: Bearer ${token}`] : []),
+    ...(apiKey ? [`X-API-Key: ${apiKey}`] : []),
+    ...(body ? ['Content-Type: application/json', `Content-Length: ${Buffer.byteLength(content)}`] : []),
+  ];
+  return Buffer.from(`${head.join('\r\n')}\r\n\r\n${content}`);
 }
 
 const quantile = (sorted: number[], q: number): number =>

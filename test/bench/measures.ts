@@ -1,39 +1,59 @@
 import { DatabaseJob, DatabaseResult } from './bare-database';
 import { BareJob } from './bare-server';
+import { Member } from './bench-service';
 import { BoundJob } from './bounds';
 import { Child } from './child';
 import { Lane, LoadJob, LoadResult } from './load';
-import { Member } from './bench-service';
+import { cpuTime } from './processes';
 import { Stage } from './stage';
+
+/** With the microseconds of a core that the servers' processes took for each request. */
+export type Measured = LoadResult & { cpu: number };
 
 /** One round: everything once, what a ratio compares close together. */
 export interface Round {
   bcrypt: number;
-  signIn: number;
-  rsa: number;
-  refresh8: number;
-  refresh32: number;
-  bare: LoadResult;
-  bareBusy: LoadResult;
-  me: LoadResult;
-  meBusy: LoadResult;
-  sessions: LoadResult;
-  sessionsBusy: LoadResult;
+  signIn: Measured;
   idle: LoadResult;
   storm: LoadResult;
+  /** Sign-ins a second meanwhile. */
+  stormSignIns: number;
+  rsa: number;
+  /** Microseconds of a core for a signature. */
+  rsaCpu: number;
+  refresh8: Measured;
+  refresh32: Measured;
+  bare: Measured;
+  sessions: Measured;
+  check: Measured;
+  me: Measured;
+  bareBusy: Measured;
+  sessionsBusy: Measured;
+  checkBusy: Measured;
+  meBusy: Measured;
   databaseRead: DatabaseResult;
   databaseReadBusy: DatabaseResult;
   databaseRecord: DatabaseResult;
   databaseRecordBusy: DatabaseResult;
-  handOff: LoadResult;
-  handOffBusy: LoadResult;
+  handOff: Measured;
+  handOffBusy: Measured;
   /** All clients read the same account. */
-  handOffOfOne: LoadResult;
+  handOffOfOne: Measured;
 }
 
 const BUSY_CLIENTS = 16;
 const STORM_CLIENTS = 16;
 const STORM_RATE = 100;
+
+type Ask = Pick<Lane, 'method' | 'path' | 'body'>;
+
+export const ME: Ask = { method: 'GET', path: '/v1/users/me' };
+export const SESSIONS: Ask = { method: 'GET', path: '/v1/auth/sessions' };
+export const CHECK: Ask = {
+  method: 'POST',
+  path: '/v1/authz/check',
+  body: { permission: 'trading_account:view' },
+};
 
 /** Asks the service, and the machine, over and over. */
 export class Measures {
@@ -51,31 +71,42 @@ export class Measures {
   ) {}
 
   async prepare(): Promise<void> {
-    this.bareUrl = await this.bareServer.run({ redisUrl: this.stage.redisUrl });
-    // Compiles the hot paths before anything counts.
-    for (const path of ['/v1/users/me', '/v1/auth/sessions']) await this.get(path, BUSY_CLIENTS, 3);
-    await this.refresh(8, 4);
-    await this.bare(BUSY_CLIENTS, 1);
-    await this.handOff(this.accounts(BUSY_CLIENTS), 2);
-    await this.database(BUSY_CLIENTS, true, 1);
+    const { redisUrl, processes } = this.stage;
+    this.bareUrl = await this.bareServer.run({ redisUrl, processes });
+    // Compiles the hot paths before anything counts, in each process.
+    const { seconds } = this;
+    for (const ask of [ME, SESSIONS, CHECK]) await this.ask(ask, BUSY_CLIENTS, 2 * seconds);
+    await this.refresh(32, 3 * seconds);
+    await this.bare(BUSY_CLIENTS, seconds);
+    await this.handOff(this.accounts(BUSY_CLIENTS), seconds);
+    await this.database(BUSY_CLIENTS, true, seconds);
   }
 
   async round(): Promise<Round> {
     const { seconds } = this;
+    const bcrypt = await this.bounds.run({ kind: 'bcrypt', seconds: 3 * seconds });
+    const signIn = await this.signIn(this.load, 8, 3 * seconds);
+    const idle = await this.trickle(4 * seconds);
+    const { storm, stormSignIns } = await this.storm(4 * seconds);
+    const [rsa, rsaCpu] = await this.signatures(seconds);
     return {
-      bcrypt: await this.bounds.run({ kind: 'bcrypt', seconds: 2 * seconds }),
-      signIn: (await this.signIn(this.load, 8, 2 * seconds)).perSecond,
-      rsa: await this.bounds.run({ kind: 'rsa', seconds }),
-      refresh8: (await this.refresh(8, seconds)).perSecond,
-      refresh32: (await this.refresh(32, seconds)).perSecond,
-      bare: await this.bare(1, seconds),
-      me: await this.get('/v1/users/me', 1, seconds),
-      sessions: await this.get('/v1/auth/sessions', 1, seconds),
+      bcrypt,
+      signIn,
+      idle,
+      storm,
+      stormSignIns,
+      rsa,
+      rsaCpu,
+      refresh32: await this.refresh(32, seconds),
+      refresh8: await this.refresh(8, seconds),
+      sessionsBusy: await this.ask(SESSIONS, BUSY_CLIENTS, seconds),
       bareBusy: await this.bare(BUSY_CLIENTS, seconds),
-      meBusy: await this.get('/v1/users/me', BUSY_CLIENTS, seconds),
-      sessionsBusy: await this.get('/v1/auth/sessions', BUSY_CLIENTS, seconds),
-      idle: await this.trickle(2 * seconds),
-      storm: await this.storm(2 * seconds),
+      checkBusy: await this.ask(CHECK, BUSY_CLIENTS, seconds),
+      meBusy: await this.ask(ME, BUSY_CLIENTS, seconds),
+      bare: await this.bare(1, seconds),
+      sessions: await this.ask(SESSIONS, 1, seconds),
+      check: await this.ask(CHECK, 1, seconds),
+      me: await this.ask(ME, 1, seconds),
       databaseRead: await this.database(1, false, seconds),
       databaseRecord: await this.database(1, true, seconds),
       handOff: await this.handOff(this.accounts(1), seconds),
@@ -94,13 +125,29 @@ export class Measures {
       child.stop();
   }
 
-  private async bare(clients: number, seconds: number): Promise<LoadResult> {
+  private async bare(clients: number, seconds: number): Promise<Measured> {
     const lanes = Array.from({ length: clients }, (): Lane => ({ method: 'GET', path: '/' }));
-    return this.load.run({ url: this.bareUrl, lanes, seconds });
+    return this.counted(this.bareServer.pid, this.load, { url: this.bareUrl, lanes, seconds });
   }
 
-  private async get(path: string, clients: number, seconds: number): Promise<LoadResult> {
-    return this.load.run({ url: this.stage.url, lanes: this.readers(path, clients), seconds });
+  private async ask(what: Ask, clients: number, seconds: number): Promise<Measured> {
+    return this.asked(this.load, this.readers(what, clients), seconds);
+  }
+
+  private asked(load: Child<LoadJob, LoadResult>, lanes: Lane[], seconds: number): Promise<Measured> {
+    return this.counted(this.stage.pid, load, { url: this.stage.url, lanes, seconds });
+  }
+
+  private async counted(pid: number, load: Child<LoadJob, LoadResult>, job: LoadJob): Promise<Measured> {
+    const before = cpuTime(pid);
+    const result = await load.run(job);
+    return { ...result, cpu: (cpuTime(pid) - before) / result.requests };
+  }
+
+  private async signatures(seconds: number): Promise<[perSecond: number, cpu: number]> {
+    const before = cpuTime(this.bounds.pid);
+    const perSecond = await this.bounds.run({ kind: 'rsa', seconds });
+    return [perSecond, (cpuTime(this.bounds.pid) - before) / (perSecond * seconds)];
   }
 
   private async database(clients: number, isRecorded: boolean, seconds: number): Promise<DatabaseResult> {
@@ -109,15 +156,14 @@ export class Measures {
   }
 
   /** A client for each account that is named. */
-  private async handOff(accountIds: string[], seconds: number): Promise<LoadResult> {
-    const { url, accounts } = this.stage;
+  private async handOff(accountIds: string[], seconds: number): Promise<Measured> {
     const lanes = accountIds.map((id): Lane => ({
       method: 'POST',
       path: `/v1/internal/trading-accounts/${id}/credentials`,
       body: { reason: 'place order' },
-      apiKey: accounts.apiKey,
+      apiKey: this.stage.accounts.apiKey,
     }));
-    return this.load.run({ url, lanes, seconds });
+    return this.asked(this.load, lanes, seconds);
   }
 
   private accounts(count: number): string[] {
@@ -128,17 +174,17 @@ export class Measures {
     load: Child<LoadJob, LoadResult>,
     clients: number,
     seconds: number,
-  ): Promise<LoadResult> {
+  ): Promise<Measured> {
     const lanes = this.some(clients).map(({ email, password }): Lane => ({
       method: 'POST',
       path: '/v1/auth/login',
       body: { email, password, token_delivery: 'body' },
     }));
-    return load.run({ url: this.stage.url, lanes, seconds });
+    return this.asked(load, lanes, seconds);
   }
 
   /** Each client has a session of its own, whose token goes on from measurement to measurement. */
-  private async refresh(clients: number, seconds: number): Promise<LoadResult> {
+  private async refresh(clients: number, seconds: number): Promise<Measured> {
     const members = this.some(clients);
     const lanes = members.map(({ refreshToken }): Lane => ({
       method: 'POST',
@@ -146,25 +192,25 @@ export class Measures {
       body: { refresh_token: refreshToken },
       chained: true,
     }));
-    const result = await this.load.run({ url: this.stage.url, lanes, seconds });
+    const result = await this.asked(this.load, lanes, seconds);
     result.lanes.forEach(({ body }, i) => (members[i]!.refreshToken = String(body?.refresh_token)));
     return result;
   }
 
   private async trickle(seconds: number): Promise<LoadResult> {
-    const lanes = this.readers('/v1/users/me', BUSY_CLIENTS);
+    const lanes = this.readers(SESSIONS, BUSY_CLIENTS);
     return this.load.run({ url: this.stage.url, lanes, seconds, rate: STORM_RATE });
   }
 
-  /** Times of the trickle while people sign in as fast as they are let. */
-  private async storm(seconds: number): Promise<LoadResult> {
+  /** The trickle while people sign in as fast as they are let. */
+  private async storm(seconds: number): Promise<{ storm: LoadResult; stormSignIns: number }> {
     const signIns = this.signIn(this.background, STORM_CLIENTS, seconds);
-    const [result] = await Promise.all([this.trickle(seconds), signIns]);
-    return result;
+    const [storm, { perSecond }] = await Promise.all([this.trickle(seconds), signIns]);
+    return { storm, stormSignIns: perSecond };
   }
 
-  private readers(path: string, clients: number): Lane[] {
-    return this.some(clients).map(({ accessToken }) => ({ method: 'GET', path, token: accessToken }));
+  private readers(what: Ask, clients: number): Lane[] {
+    return this.some(clients).map(({ accessToken }) => ({ ...what, token: accessToken }));
   }
 
   private some(count: number): Member[] {

@@ -1,5 +1,9 @@
 import { availableParallelism } from 'node:os';
-import { Round } from './measures';
+
+type Unit = '/s' | 'ms' | 'µs' | 's' | 'MB' | 'bytes';
+
+/** What a ratio should be. */
+export type Target = { atLeast: number } | { atMost: number };
 
 export interface Line {
   what: string;
@@ -8,170 +12,51 @@ export interface Line {
   value: number;
   /** What it is divided by; the bound was measured in the same round. */
   bound?: { what: string; value: number; ratio: number };
+  /** For the ratio, or for the value where there is none. */
+  target?: Target;
 }
 
-type Read = (round: Round) => number;
-
-interface Row {
+/** Where a line comes from. */
+export interface Row<Round> {
   what: string;
-  unit: '/s' | 'ms';
-  read: Read;
-  boundName?: string;
-  bound?: Read;
+  unit: Unit;
+  read: (round: Round) => number;
+  bound?: { what: string; read: (round: Round) => number };
+  target?: Target;
 }
 
-const perSecond = (what: string, read: Read, boundName?: string, bound?: Read): Row => ({
-  what,
-  unit: '/s',
-  read,
-  boundName,
-  bound,
-});
-const milliseconds = (what: string, read: Read, boundName?: string, bound?: Read): Row => ({
-  ...perSecond(what, read, boundName, bound),
-  unit: 'ms',
-});
-
-const rows: Row[] = [
-  perSecond('bcrypt, cost 12, all cores', (r) => r.bcrypt),
-  perSecond('RSA-2048 signatures, all cores', (r) => r.rsa),
-  perSecond('bare Fastify + Redis GET, 16 clients', (r) => r.bareBusy.perSecond),
-  milliseconds('bare Fastify + Redis GET, 1 client, p50', (r) => r.bare.p50),
-  milliseconds('bare Fastify + Redis GET, 1 client, p99', (r) => r.bare.p99),
-  perSecond(
-    'sign-in, 8 clients',
-    (r) => r.signIn,
-    'bcrypt',
-    (r) => r.bcrypt,
-  ),
-  perSecond(
-    'refresh, 8 users',
-    (r) => r.refresh8,
-    'RSA',
-    (r) => r.rsa,
-  ),
-  perSecond(
-    'refresh, 32 users',
-    (r) => r.refresh32,
-    'RSA',
-    (r) => r.rsa,
-  ),
-  perSecond(
-    'GET /v1/users/me, 16 clients',
-    (r) => r.meBusy.perSecond,
-    'bare',
-    (r) => r.bareBusy.perSecond,
-  ),
-  milliseconds(
-    'GET /v1/users/me, 1 client, p50',
-    (r) => r.me.p50,
-    'bare p50',
-    (r) => r.bare.p50,
-  ),
-  milliseconds(
-    'GET /v1/users/me, 1 client, p99',
-    (r) => r.me.p99,
-    'bare p99',
-    (r) => r.bare.p99,
-  ),
-  perSecond(
-    'GET /v1/auth/sessions, 16 clients',
-    (r) => r.sessionsBusy.perSecond,
-    'bare',
-    (r) => r.bareBusy.perSecond,
-  ),
-  milliseconds(
-    'GET /v1/auth/sessions, 1 client, p50',
-    (r) => r.sessions.p50,
-    'bare p50',
-    (r) => r.bare.p50,
-  ),
-  milliseconds(
-    'GET /v1/auth/sessions, 1 client, p99',
-    (r) => r.sessions.p99,
-    'bare p99',
-    (r) => r.bare.p99,
-  ),
-  milliseconds('GET /v1/users/me at 100/s, p50', (r) => r.idle.p50),
-  milliseconds('GET /v1/users/me at 100/s, p99', (r) => r.idle.p99),
-  milliseconds(
-    '… while 16 sign in, p50',
-    (r) => r.storm.p50,
-    'the same idle',
-    (r) => r.idle.p50,
-  ),
-  milliseconds(
-    '… while 16 sign in, p99',
-    (r) => r.storm.p99,
-    'the same idle',
-    (r) => r.idle.p99,
-  ),
-  perSecond('rows of an account and its credentials, 1 connection', (r) => r.databaseRead.perSecond),
-  perSecond('… 16 connections', (r) => r.databaseReadBusy.perSecond),
-  perSecond('… and one committed insert each, 1 connection', (r) => r.databaseRecord.perSecond),
-  perSecond('… 16 connections', (r) => r.databaseRecordBusy.perSecond),
-  perSecond(
-    'credentials for a service, 1 client',
-    (r) => r.handOff.perSecond,
-    'rows',
-    (r) => r.databaseRead.perSecond,
-  ),
-  perSecond(
-    '… the same',
-    (r) => r.handOff.perSecond,
-    'rows and insert',
-    (r) => r.databaseRecord.perSecond,
-  ),
-  perSecond(
-    'credentials for a service, 16 clients, 16 accounts',
-    (r) => r.handOffBusy.perSecond,
-    'rows',
-    (r) => r.databaseReadBusy.perSecond,
-  ),
-  perSecond(
-    '… the same',
-    (r) => r.handOffBusy.perSecond,
-    'rows and insert',
-    (r) => r.databaseRecordBusy.perSecond,
-  ),
-  perSecond(
-    'credentials for a service, 16 clients, 1 account',
-    (r) => r.handOffOfOne.perSecond,
-    'rows and insert',
-    (r) => r.databaseRecordBusy.perSecond,
-  ),
-];
-
-/** What the figures do not say by themselves. */
-export const NOTES = `
-A read of credentials is three statements (whose key it is, the rows, and the record of the read, which is committed
-before the reply) and two questions to Redis (what the key's account may do, and its limit); the data key comes from
-memory. The relay publishes each record meanwhile. The bare reads and inserts are statements of one connection each,
-without HTTP and without any of that.
-`;
-
-export function summarise(rounds: Round[]): Line[] {
-  return rows.map(({ what, unit, read, boundName, bound }) => ({
+/** Medians of the rounds; of a ratio, the median of the rounds' ratios, for what it compares ran close together. */
+export function summarise<Round>(rows: Row<Round>[], rounds: Round[]): Line[] {
+  return rows.map(({ what, unit, read, bound, target }) => ({
     what,
     unit,
     value: median(rounds.map(read)),
     ...(bound && {
       bound: {
-        what: boundName ?? '',
-        value: median(rounds.map(bound)),
-        ratio: median(rounds.map((round) => read(round) / bound(round))),
+        what: bound.what,
+        value: median(rounds.map(bound.read)),
+        ratio: median(rounds.map((round) => read(round) / bound.read(round))),
       },
     }),
+    ...(target && { target }),
   }));
 }
 
 export function table(lines: Line[]): string {
-  const width = Math.max(...lines.map(({ what }) => what.length));
-  return lines
-    .map(({ what, unit, value, bound }) => {
-      const number = `${value.toFixed(unit === 'ms' ? 2 : value < 100 ? 1 : 0)} ${unit}`.padStart(12);
-      return `${what.padEnd(width)} ${number}${bound ? `   ${bound.ratio.toFixed(2)} × ${bound.what}` : ''}`;
-    })
+  const cells = lines.map((line) => [
+    line.what,
+    `${number(line)} ${line.unit}`.padStart(12),
+    line.bound ? `${line.bound.ratio.toFixed(2)} × ${line.bound.what}` : '',
+    line.target ? `${asText(line.target)}: ${isMet(line) ? 'met' : 'missed'}` : '',
+  ]);
+  const widths = [0, 1, 2].map((column) => Math.max(...cells.map((row) => row[column]!.length)));
+  return cells
+    .map((row) =>
+      row
+        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+        .join('   ')
+        .trimEnd(),
+    )
     .join('\n');
 }
 
@@ -181,4 +66,18 @@ export function median(values: number[]): number {
   const sorted = [...values].sort((a, b) => a - b);
   const middle = sorted.length >> 1;
   return sorted.length % 2 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
+}
+
+function number({ unit, value }: Line): string {
+  if (unit === 'ms') return value.toFixed(2);
+  return value.toFixed(value < 100 && unit !== 'bytes' ? 1 : 0);
+}
+
+const asText = (target: Target): string =>
+  'atLeast' in target ? `≥ ${target.atLeast}` : `≤ ${target.atMost}`;
+
+function isMet({ bound, value, target }: Line): boolean {
+  const reached = bound?.ratio ?? value;
+  if (!target) return true;
+  return 'atLeast' in target ? reached >= target.atLeast : reached <= target.atMost;
 }

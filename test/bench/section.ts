@@ -4,7 +4,7 @@ export interface BenchOptions {
   /** One short round. */
   quick: boolean;
   rounds: number;
-  /** WEB_CONCURRENCY. */
+  /** WEB_CONCURRENCY, and as many of the bare server. */
   processes: number;
   /** That the larger database of `audit` has. */
   events: number;

@@ -1,5 +1,6 @@
 import { Measures, Round } from './measures';
-import { NOTES, summarise } from './report';
+import { NOTES, serviceRows } from './service-rows';
+import { summarise } from './report';
 import { BenchOptions, Report } from './section';
 import { setStage } from './stage';
 
@@ -18,5 +19,10 @@ export async function serviceSection({ quick, rounds: count, processes }: BenchO
     measures.stop();
     await stage.stop();
   }
-  return { heading: `WEB_CONCURRENCY=${processes}`, lines: summarise(rounds), rounds, notes: NOTES };
+  return {
+    heading: `WEB_CONCURRENCY=${processes}`,
+    lines: summarise(serviceRows, rounds),
+    rounds,
+    notes: NOTES,
+  };
 }

@@ -2,20 +2,18 @@ import { NestFactory } from '@nestjs/core';
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Client } from 'pg';
 import { migrations } from '../../migrations';
 import { AppModule } from '../../src/app.module';
 import { SealDays } from '../../src/audit/seals/seal-days';
 import { Config, loadConfig } from '../../src/config/config';
-import { startEmbedded } from '../../src/embedded/embedded';
-import { forget } from '../../src/embedded/forget';
 import { migrate } from '../../src/infra/database/migrate';
 import { linkInBatches } from './link-in-batches';
 import { Line, median } from './report';
 import { BenchOptions, Report } from './section';
+import { startServers } from './servers';
 
 const CLI = join(__dirname, '..', '..', 'src', 'cli.js');
 const DAYS = 30;
@@ -36,15 +34,12 @@ PostgreSQL does it does beside it, on another core where there is one.
 /** How long a million events take to be proved, and in how much memory. */
 export async function verifySection({ quick, rounds: count, events: most }: BenchOptions): Promise<Report> {
   const events = quick ? 20_000 : Math.min(most, 1_000_000);
-  const folder = mkdtempSync(join(tmpdir(), 'user-service-bench-'));
-  // The servers' user has to get in.
-  chmodSync(folder, 0o755);
-  const dataDir = join(folder, 'data');
-  const embedded = await startEmbedded({ dataDir });
+  const servers = await startServers();
+  const { folder, databaseUrl, redisUrl } = servers;
   try {
     const config = loadConfig({
-      DATABASE_URL: embedded.databaseUrl,
-      REDIS_URL: embedded.redisUrl,
+      DATABASE_URL: databaseUrl,
+      REDIS_URL: redisUrl,
       LOCAL_KMS_KEY_PATH: join(folder, 'master.key'),
     });
     await migrate(config, migrations);
@@ -65,9 +60,7 @@ export async function verifySection({ quick, rounds: count, events: most }: Benc
     }
     return { heading: `${events} events`, lines: linesOf(rounds), rounds, notes: NOTES };
   } finally {
-    await embedded.stop();
-    await forget(dataDir);
-    rmSync(folder, { recursive: true, force: true });
+    await servers.stop();
   }
 }
 
