@@ -3,8 +3,11 @@ module.exports = {
   rootDir: '..',
   roots: ['<rootDir>/src', '<rootDir>/test'],
   testRegex: '\\.spec\\.ts$',
+  // Those are a run of their own, see test/cluster/jest.config.js.
+  testPathIgnorePatterns: ['/node_modules/', '<rootDir>/test/cluster/'],
   testEnvironment: '<rootDir>/test/support/telling-environment.js',
   testTimeout: 30_000,
+  reporters: ['default', '<rootDir>/test/support/totals-reporter.js'],
   maxWorkers: 2,
   // Each spec leaves its copy of every module behind; with dozens of them collecting garbage stops a worker for seconds.
   workerIdleMemoryLimit: '700MB',

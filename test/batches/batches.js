@@ -36,14 +36,17 @@ const BATCHES = {
 const ALONE = [
   'src/common/app-error.spec.ts',
   'test/cli.spec.ts',
+  'test/drill.spec.ts',
   'test/http/audit-export-large.spec.ts',
   'test/http/audit-export-memory.spec.ts',
   'test/http/bad-input.spec.ts',
   'test/http/second-broker.spec.ts',
   'test/mail.spec.ts',
   'test/metrics.spec.ts',
+  'test/near-cache.spec.ts',
   'test/round-trips.spec.ts',
   'test/start.spec.ts',
+  'test/workers.spec.ts',
 ];
 
 /** @returns the paths of a batch's specs, from the top of the project. */
@@ -62,7 +65,8 @@ function allSpecs() {
   return ['src', 'test'].flatMap((folder) =>
     readdirSync(join(ROOT, folder), { recursive: true })
       .map((file) => `${folder}/${file.split(sep).join('/')}`)
-      .filter((file) => file.endsWith('.spec.ts'))
+      // Those of the cluster are another run: see cluster/jest.config.js.
+      .filter((file) => file.endsWith('.spec.ts') && !file.startsWith('test/cluster/'))
       .sort(),
   );
 }
