@@ -3,6 +3,7 @@
  * README's table all come from here. Names and defaults are the seed's; where one differs, docs/decisions says why.
  */
 import { z } from 'zod';
+import { parsedUrl } from '../common/parsed-url';
 import { cores } from './cores';
 
 const text = (fallback: string): z.ZodDefault<z.ZodString> => z.string().default(fallback);
@@ -34,7 +35,7 @@ const redisUrls = z
   .string()
   .default('')
   .refine(
-    (value) => value === '' || value.split(',').every((one) => URL.canParse(one.trim())),
+    (value) => value === '' || value.split(',').every((one) => parsedUrl(one.trim()) !== undefined),
     'must be a URL',
   )
   .transform((value) => value.replace(/\/+$/, ''));
@@ -43,7 +44,7 @@ const url = (fallback: string): z.ZodType<string> =>
   z
     .string()
     .default(fallback)
-    .refine((value) => value === '' || URL.canParse(value), 'must be a URL')
+    .refine((value) => value === '' || parsedUrl(value) !== undefined, 'must be a URL')
     .transform((value) => value.replace(/\/+$/, ''));
 
 export interface Variable {

@@ -1,4 +1,5 @@
 import { readFileSync, statSync } from 'node:fs';
+import { parsedUrl } from '../common/parsed-url';
 import { parseCidr } from './cidr';
 import type { Config } from './config';
 import { invalidKafka, weakKafka } from './kafka-weaknesses';
@@ -36,7 +37,7 @@ function* invalidAnywhere(config: Config): Generator<string> {
     yield 'SESSION_COOKIE_NAME: must be a cookie name without the prefix __Host-, which allows no path';
   }
   for (const origin of config.CORS_ALLOWED_ORIGINS) {
-    if (!URL.canParse(origin) || new URL(origin).origin !== origin) {
+    if (parsedUrl(origin)?.origin !== origin) {
       yield `CORS_ALLOWED_ORIGINS: ${origin} is not an origin (scheme://host[:port], no path)`;
     }
   }
@@ -59,7 +60,7 @@ function* invalidGoogle(config: Config): Generator<string> {
     yield 'GOOGLE_OAUTH_ISSUER: must be http(s)://host[:port][/path] and nothing more';
   for (const [name, uri] of redirectUris(config)) {
     // As Google compares them: letter by letter.
-    if (!URL.canParse(uri) || new URL(uri).href !== uri || /[?#]/.test(uri))
+    if (parsedUrl(uri)?.href !== uri || /[?#]/.test(uri))
       yield `${name}: ${uri} is not a whole URL in its normal form, without query and fragment`;
   }
   if ((config.GOOGLE_OAUTH_CLIENT_ID === '') !== (config.GOOGLE_OAUTH_CLIENT_SECRET === ''))

@@ -123,6 +123,11 @@ describe.each(Object.keys(TAKEN) as (keyof Profile)[])('The field %s', (field) =
 });
 
 describe('An avatar', () => {
+  it('may have letters beyond ASCII, however many URLs were seen before', () => {
+    for (let i = 0; i < 20_000; i++) faults('avatar', `https://example.com/${i}`);
+    expect(faults('avatar', 'https://bücher.example/ü.png')).toEqual([]);
+  });
+
   it('has at most 2,048 characters', () => {
     expect(faults('avatar', `https://cdn.example.com/${'a'.repeat(2048 - 24)}`)).toEqual([]);
   });

@@ -1,6 +1,7 @@
 import { applyDecorators } from '@nestjs/common';
 import { ApiProperty } from '@nestjs/swagger';
 import { isTimeZone, isURL, Matches, ValidateBy } from 'class-validator';
+import { parsedUrl } from '../common/parsed-url';
 import { IsText } from '../common/is-text.decorator';
 
 const rule = (name: string, validate: (value: unknown) => boolean, message: string): PropertyDecorator =>
@@ -47,14 +48,10 @@ const isOneLine = (value: unknown): boolean =>
   typeof value !== 'string' || (/\S/.test(value) && !/[\p{C}\p{Zl}\p{Zp}]/u.test(value));
 
 function isHttpsUrl(value: unknown): boolean {
-  if (
-    typeof value !== 'string' ||
-    !URL.canParse(value) ||
-    !isURL(value, { protocols: ['https'], require_protocol: true })
-  )
+  if (typeof value !== 'string' || !isURL(value, { protocols: ['https'], require_protocol: true }))
     return false;
-  const { protocol, username, password } = new URL(value);
-  return protocol === 'https:' && username === '' && password === '';
+  const url = parsedUrl(value);
+  return url?.protocol === 'https:' && url.username === '' && url.password === '';
 }
 
 function isLocaleTag(value: unknown): boolean {

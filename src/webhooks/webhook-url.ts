@@ -1,4 +1,5 @@
 import { isIP } from 'node:net';
+import { parsedUrl } from '../common/parsed-url';
 import { isInNetworks, isPublicAddress } from './sending/public-address';
 
 export const MOST_URL_LENGTH = 2048;
@@ -22,14 +23,14 @@ export type WebhookUrl = { url: string } | { problem: string };
  */
 export function webhookUrl(text: string, privateNetworks: readonly string[]): WebhookUrl {
   if (text.length > MOST_URL_LENGTH) return { problem: `must have at most ${MOST_URL_LENGTH} characters` };
-  if (!URI.test(text) || !URL.canParse(text))
+  const url = URI.test(text) ? parsedUrl(text) : undefined;
+  if (!url)
     return {
       problem: 'must be an absolute https URL in ASCII (RFC 3986), such as https://example.com/events',
     };
   if (text.includes('#')) return { problem: 'must have no fragment' };
   // Before the parser takes an empty one for none.
   if (authorityOf(text).includes('@')) return { problem: 'must have no user or password' };
-  const url = new URL(text);
   const problem = hostProblem(url, privateNetworks) ?? (url.port === '0' ? 'must have a port above 0' : null);
   if (problem !== null) return { problem };
   if (url.href.length > MOST_URL_LENGTH)

@@ -1,3 +1,4 @@
+import { parsedUrl } from '../../common/parsed-url';
 import { KiteState, SandboxApp } from './kite-state';
 import { failurePage, finishedPage, homePage, loginPage, pageHeaders } from './sandbox-page';
 import type { ApiRequest } from './kite-api';
@@ -101,9 +102,7 @@ function redirectUrlIn(body: string): string | null | undefined {
   try {
     const { redirect_url: url } = JSON.parse(body) as { redirect_url?: unknown };
     if (url === undefined) return undefined;
-    return typeof url === 'string' && URL.canParse(url) && /^https?:$/.test(new URL(url).protocol)
-      ? url
-      : null;
+    return typeof url === 'string' && /^https?:$/.test(parsedUrl(url)?.protocol ?? '') ? url : null;
   } catch {
     return null;
   }
