@@ -10,10 +10,11 @@ describe('the clock that all processes go by', () => {
   let answerMs: number;
   let clock: Clock;
   let shared: SharedTime;
-  const warn = jest.spyOn(Logger.prototype, 'warn').mockReturnValue();
-  jest.spyOn(Logger.prototype, 'log').mockReturnValue();
+  let warn: jest.SpyInstance;
 
   beforeEach(() => {
+    warn = jest.spyOn(Logger.prototype, 'warn').mockReturnValue();
+    jest.spyOn(Logger.prototype, 'log').mockReturnValue();
     jest.useFakeTimers({ now: 1_800_000_000_000 });
     [ahead, answerMs] = [0, 0];
     clock = new Clock();
@@ -23,11 +24,11 @@ describe('the clock that all processes go by', () => {
       return [{ now: String(Date.now() + ahead) }];
     };
     shared = new SharedTime({ query: query as never }, clock);
-    warn.mockClear();
   });
   afterEach(() => {
     shared.onApplicationShutdown();
     jest.useRealTimers();
+    jest.restoreAllMocks();
   });
   const correction = (): number => clock.now() - Date.now();
 
