@@ -13,12 +13,13 @@ import { HealthModule } from '../src/infra/health/health.module';
 import { Readiness } from '../src/infra/health/readiness';
 import { observeRequest } from '../src/infra/metrics/observe-request';
 import { RedisModule } from '../src/infra/redis/redis.module';
+import { SessionGate } from '../src/sessions/session-gate';
 import { EventWorld, eventually } from './support/event-world';
 import { OwnServers, startOwnServers } from './support/servers';
 
 const TOKEN = 'metrics-token-of-24-characters';
 
-@Module({ controllers: [HealthController, MetricsController] })
+@Module({ controllers: [HealthController, MetricsController], providers: [SessionGate] })
 class Probes {}
 
 describe('probes', () => {
@@ -125,6 +126,15 @@ describe('probes', () => {
     await eventually(async () => (await get('/health/ready')).status === 503, 2_000);
     await servers.restartRedis();
     await eventually(async () => (await get('/health/ready')).status === 200);
+  });
+
+  it('want no requests until Redis knows who was signed out', async () => {
+    const gate = app.get(SessionGate, { strict: false });
+    gate.shut();
+    expect(await get('/health/ready')).toMatchObject({ status: 503, body: { status: 'degraded' } });
+    expect(await get('/health/live')).toMatchObject({ status: 200 });
+    gate.open();
+    expect(await get('/health/ready')).toMatchObject({ status: 200 });
   });
 
   it('show that events wait too long', async () => {

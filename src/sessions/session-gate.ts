@@ -6,6 +6,10 @@ import { unavailable } from '../common/common.errors';
 export class SessionGate {
   private isShut = false;
 
+  get isOpen(): boolean {
+    return !this.isShut;
+  }
+
   shut(): void {
     this.isShut = true;
   }

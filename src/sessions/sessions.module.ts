@@ -26,6 +26,6 @@ import { Sessions } from './sessions.service';
     RevocationEffect,
     Countries,
   ],
-  exports: [SessionStore, EndSessions, RefreshTokens, Sessions],
+  exports: [SessionStore, SessionGate, EndSessions, RefreshTokens, Sessions],
 })
 export class SessionsModule {}

@@ -5,6 +5,7 @@ import { HealthChecks } from '../../infra/health/health-checks';
 import { Readiness } from '../../infra/health/readiness';
 import type { HttpReply } from '../../infra/http/http-request';
 import { Public } from '../../infra/http/public.decorator';
+import { SessionGate } from '../../sessions/session-gate';
 import { HealthReply, LiveReply, ReadyReply } from './health.replies';
 
 @ApiTags('Health')
@@ -14,6 +15,7 @@ export class HealthController {
   constructor(
     private readonly checks: HealthChecks,
     private readonly readiness: Readiness,
+    private readonly sessions: SessionGate,
     @Inject(CONFIG) private readonly config: Config,
   ) {}
 
@@ -34,11 +36,12 @@ export class HealthController {
   @ApiOkResponse({ type: ReadyReply, description: 'Send requests.' })
   @ApiServiceUnavailableResponse({
     type: ReadyReply,
-    description: 'Send them elsewhere: PostgreSQL or Redis does not answer, or the process is about to end.',
+    description:
+      'Send them elsewhere: PostgreSQL or Redis does not answer, Redis was away and does not know yet who was signed out meanwhile, or the process is about to end.',
   })
   async ready(@Res({ passthrough: true }) reply: HttpReply): Promise<ReadyReply> {
     const [postgres, redis] = await Promise.all([this.checks.postgres(), this.checks.redis()]);
-    const healthy = postgres.status === 'ok' && redis.status === 'ok';
+    const healthy = postgres.status === 'ok' && redis.status === 'ok' && this.sessions.isOpen;
     const status = this.readiness.draining ? 'draining' : healthy ? 'ok' : 'degraded';
     void reply.status(status === 'ok' ? 200 : 503);
     return { status, checks: { postgres, redis } };
