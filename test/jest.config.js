@@ -37,6 +37,8 @@ module.exports = {
       },
     ],
   },
+  // Imported late, and by the name that it has in dist/.
+  moduleNameMapper: { '^\\.\\./infra/database/migrate\\.js$': '<rootDir>/src/infra/database/migrate.ts' },
   transformIgnorePatterns: [
     '/node_modules/(?!(@nestjs|@fastify|cookie|glob|minimatch|path-scurry|brace-expansion|balanced-match|lru-cache|minipass|content-disposition|mime|http-errors|jose|otplib|@otplib|@scure|@noble|file-type|strtok3|token-types|uint8array-extras|@tokenizer|@borewit|uuid|mmdb-lib|rate-limiter-flexible|@zxcvbn-ts|p-queue|p-timeout|openid-client|oauth4webapi|oidc-provider)/)',
   ],
