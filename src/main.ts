@@ -5,26 +5,41 @@
 import 'reflect-metadata';
 import cluster from 'node:cluster';
 import { requireFreePort } from './boot/free-port';
+import { HangUp } from './boot/hang-up';
 import { openKite } from './boot/open-kite';
 import { openStores } from './boot/open-stores';
 import { prepareDevelopment, requireMigrated } from './boot/prepare';
 import { readSettings, Settings } from './boot/read-config';
-import { serve } from './boot/serve';
+import { serve, Serving } from './boot/serve';
 import { Shutdown } from './boot/shutdown';
 import { printSummary } from './boot/summary';
+import type { Config } from './config/config';
 
 async function start(settings: Settings, shutdown: Shutdown): Promise<void> {
-  if (cluster.isWorker) return (await import('./boot/worker.js')).serveAsWorker(settings.config, shutdown);
-  const isDevelopment = settings.config.ENVIRONMENT === 'development';
+  if (cluster.isWorker) {
+    // Whoever tells a whole group of processes means the primary.
+    process.on('SIGHUP', () => undefined);
+    return (await import('./boot/worker.js')).serveAsWorker(settings.config, shutdown);
+  }
+  const hangUp = new HangUp(shutdown);
 
   await requireFreePort(settings.config);
   const config = await openKite(await openStores(settings.config, shutdown), shutdown);
-  await (isDevelopment ? prepareDevelopment(config) : requireMigrated(config));
+  await (config.ENVIRONMENT === 'development' ? prepareDevelopment(config) : requireMigrated(config));
   const { administrator } =
     config.WEB_CONCURRENCY > 1
-      ? await (await import('./boot/workers.js')).serveWithWorkers(config, settings, shutdown)
-      : await serve(config, shutdown, isDevelopment);
+      ? await (await import('./boot/workers.js')).serveWithWorkers(config, settings, shutdown, hangUp)
+      : await serveAlone(config, shutdown, hangUp);
   if (administrator) printSummary(config, administrator);
+}
+
+async function serveAlone(config: Config, shutdown: Shutdown, hangUp: HangUp): Promise<Serving> {
+  hangUp.answerWith(() => {
+    process.stderr.write(
+      'SIGHUP changes nothing: one process (WEB_CONCURRENCY=1) cannot restart without a gap\n',
+    );
+  });
+  return serve(config, shutdown, config.ENVIRONMENT === 'development');
 }
 
 const settings = readSettings();

@@ -175,8 +175,8 @@ describe('A job of the fleet', () => {
     for (const [i, { begin }] of runs.entries()) if (i > 0) expect(begin).toBeGreaterThan(runs[i - 1]!.end!);
   });
 
-  it('leaves connections to requests: with two there is one job at a time', async () => {
-    const small: Config = { ...service.config, DATABASE_POOL_SIZE: 2, DATABASE_MAX_OVERFLOW: 0 };
+  it('leaves most connections to requests: with five there is one job at a time', async () => {
+    const small: Config = { ...service.config, DATABASE_POOL_SIZE: 4, DATABASE_MAX_OVERFLOW: 1 };
     const one = join(quick, { config: small });
     const other: Run[] = [];
     one.add({

@@ -167,6 +167,20 @@ describe('npm start', () => {
     await stores.drop();
   });
 
+  it('goes on after SIGHUP as a single process, and says that it cannot restart without a gap', async () => {
+    const stores = await createTestDatabase();
+    const service = place.service({ DATABASE_URL: stores.databaseUrl, REDIS_URL: stores.redisUrl });
+    await service.ready();
+    process.kill(service.pid, 'SIGHUP');
+    for (const deadline = Date.now() + 10_000; !service.output.includes('SIGHUP changes nothing');) {
+      expect(Date.now()).toBeLessThan(deadline);
+      await sleep(20);
+    }
+    expect(await answers(place.port)).toBe(true);
+    expect(await service.end('SIGINT')).toBe(0);
+    await stores.drop();
+  });
+
   it('names every weak setting at once in production', async () => {
     const service = place.service({ ENVIRONMENT: 'production', DEBUG: 'true', LOG_FORMAT: 'xml' });
     expect(await service.exitCode).toBe(1);

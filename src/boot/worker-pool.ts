@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { InstanceMetrics } from '../infra/metrics/instance-metrics';
 import { workersEnded } from '../infra/metrics/worker-metrics';
+import { closeHandedConnection } from './handed-connection';
 import type { Shutdown } from './shutdown';
 import type { Ready, Retire } from './worker';
 
@@ -23,7 +24,7 @@ export interface WorkerPlan {
 /** The workers of an instance, seen from its primary process. One that ends by itself is replaced. */
 export class WorkerPool {
   private readonly inService = new Set<Worker>();
-  private starting = 0;
+  private readonly starts = new Set<Promise<Ready>>();
   private failures = 0;
 
   /** @param shutdown after which nothing is started. */
@@ -46,19 +47,15 @@ export class WorkerPool {
   }
 
   /** @returns what it says when it serves. @throws Error when it ends before, or takes longer than a minute. */
-  async start(): Promise<Ready> {
-    const worker = cluster.fork(this.plan.environment);
-    this.starting++;
-    const late = setTimeout(() => worker.process.kill('SIGKILL'), START_MS);
-    try {
-      const reply = await ready(worker);
-      this.inService.add(worker);
-      this.metrics.add(worker);
-      return reply;
-    } finally {
-      this.starting--;
-      clearTimeout(late);
-    }
+  start(): Promise<Ready> {
+    const start = this.startOne().finally(() => this.starts.delete(start));
+    this.starts.add(start);
+    return start;
+  }
+
+  /** When those that are starting now serve, or have failed. */
+  async settled(): Promise<void> {
+    await Promise.allSettled(this.starts);
   }
 
   /** Takes a worker out of service. @returns when it has ended: those who are connected to it are answered until they go. */
@@ -79,8 +76,25 @@ export class WorkerPool {
     void this.startMissing();
   }
 
+  private async startOne(): Promise<Ready> {
+    const worker = cluster.fork(this.plan.environment);
+    closeHandedConnection(worker);
+    const late = setTimeout(() => worker.process.kill('SIGKILL'), START_MS);
+    try {
+      const reply = await ready(worker);
+      this.inService.add(worker);
+      this.metrics.add(worker);
+      return reply;
+    } catch (error) {
+      worker.process.kill('SIGKILL');
+      throw error;
+    } finally {
+      clearTimeout(late);
+    }
+  }
+
   private get isShort(): boolean {
-    return !this.shutdown.isStopping && this.inService.size + this.starting < this.plan.wanted;
+    return !this.shutdown.isStopping && this.inService.size + this.starts.size < this.plan.wanted;
   }
 
   /** Ever slower while they keep ending, so that a broken store doesn't keep the machine busy with starts. */
@@ -90,8 +104,8 @@ export class WorkerPool {
       setTimeout(() => (this.failures = Math.max(0, this.failures - 1)), SETTLED_MS).unref();
       this.logger.warn(`a process is missing, the next one starts in ${pause} ms`);
       await sleep(pause);
-      // Why it could not, it has said itself.
-      if (this.isShort) await this.start().catch(() => undefined);
+      if (!this.isShort) return;
+      await this.start().catch((error: Error) => this.logger.error(error.message));
     }
   }
 }
@@ -102,5 +116,7 @@ function ready(worker: Worker): Promise<Ready> {
       if (message.kind === 'ready') resolve(message as Ready);
     });
     worker.once('exit', () => reject(new Error('a worker process could not start')));
+    // Always heard: where the program can't be run, and of one that dies while it is told something.
+    worker.on('error', reject);
   });
 }

@@ -24,8 +24,6 @@ export interface Retire {
  * or the database lacks a migration: in a rolling restart this may be newer code than the primary's.
  */
 export async function serveAsWorker(config: Config, shutdown: Shutdown): Promise<void> {
-  // Whoever tells a whole group of processes means the primary.
-  process.on('SIGHUP', () => undefined);
   shutdown.defer(handOverCounters);
   await requireMigrated(config);
   const isFirst = config.ENVIRONMENT === 'development' && cluster.worker?.id === FIRST;

@@ -2,6 +2,7 @@ import cluster, { Worker } from 'node:cluster';
 import type { Config } from '../config/config';
 import { createLoggers } from '../infra/logging/create-logger';
 import { InstanceMetrics } from '../infra/metrics/instance-metrics';
+import type { HangUp } from './hang-up';
 import type { Settings } from './read-config';
 import { RollingRestart } from './rolling-restart';
 import type { Administrator } from './serve';
@@ -23,9 +24,10 @@ export async function serveWithWorkers(
   config: Config,
   settings: Settings,
   shutdown: Shutdown,
+  hangUp: HangUp,
 ): Promise<{ administrator?: Administrator }> {
   const { logger } = createLoggers(config);
-  const metrics = new InstanceMetrics(config.WEB_CONCURRENCY);
+  const metrics = new InstanceMetrics(config.WEB_CONCURRENCY, logger);
   // NaN and infinity are lost in JSON.
   cluster.setupPrimary({ serialization: 'advanced' });
   const pool = new WorkerPool(
@@ -36,12 +38,8 @@ export async function serveWithWorkers(
   );
   const restart = new RollingRestart(pool, shutdown, logger);
   shutdown.defer(stopWorkers);
-  process.on('SIGHUP', () => {
-    // A terminal that is closed sends it too, and means the end.
-    if (process.stdout.isTTY) void shutdown.exit(0);
-    else restart.request();
-  });
   const replies = await Promise.all(Array.from({ length: config.WEB_CONCURRENCY }, () => pool.start()));
+  hangUp.answerWith(() => restart.request());
   return { administrator: replies.find(({ administrator }) => administrator)?.administrator };
 }
 

@@ -33,7 +33,7 @@ export class FleetJobs implements OnModuleInit, OnApplicationBootstrap, BeforeAp
   ) {
     // A job needs two connections. Most are for requests, however few there are.
     const connections = config.DATABASE_POOL_SIZE + config.DATABASE_MAX_OVERFLOW;
-    this.slots = new Slots(Math.max(1, Math.min(MOST_AT_ONCE, Math.floor((connections - 1) / 2))));
+    this.slots = new Slots(Math.max(1, Math.min(MOST_AT_ONCE, Math.floor((connections - 1) / 4))));
   }
 
   /** Call it while the modules initialise. @throws Error when there is one of that name. */

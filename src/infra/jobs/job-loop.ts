@@ -32,8 +32,9 @@ export class JobLoop {
   private readonly stopping = new AbortController();
   private readonly madeAt = Date.now();
   private atStart: boolean;
-  /** For as long as Redis cannot be asked. */
+  /** For as long as Redis cannot be asked, or refuses marks. */
   private notBefore = 0;
+  private isMarked = true;
   private timer?: NodeJS.Timeout;
   private looking: Promise<void> = Promise.resolve();
 
@@ -89,6 +90,7 @@ export class JobLoop {
   private async restMs(): Promise<number> {
     try {
       const mark = await this.around.marks.of(this.job.name);
+      if (!mark && !this.isMarked) return this.notBefore - Date.now();
       if (!mark || (this.atStart && mark.begunAt < this.madeAt)) return 0;
       this.notBefore = Date.now() + mark.restMs;
       return mark.restMs;
@@ -106,8 +108,11 @@ export class JobLoop {
     this.notBefore = Date.now() + everyMs;
     jobRuns.inc({ task: name, result: isDone ? 'done' : 'failed' });
     const { marks } = this.around;
-    // Without Redis each process goes by its own time.
-    await marks.set(name, begunAt, everyMs).catch(() => undefined);
+    // Without Redis, or with one that is full, each process goes by its own time.
+    this.isMarked = await marks.set(name, begunAt, everyMs).then(
+      () => true,
+      () => false,
+    );
     if (!isDone) return;
     this.log.worked();
     await marks.succeeded(name).catch(() => undefined);

@@ -1,5 +1,6 @@
 import type { Worker } from 'node:cluster';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Logger } from 'pino';
 import type { MetricsReport, MetricsRequest, Snapshot } from './metric-messages';
 import { metricsRegistry } from './metrics-registry';
 import { Monotonic } from './monotonic';
@@ -8,6 +9,8 @@ import { workersAnswered, workersWanted } from './worker-metrics';
 
 /** Longer than a worker's measurements take at most, shorter than the patience of a scraper. */
 const DEADLINE_MS = 1_800;
+/** Where nobody scrapes, those that have ended are put together when there are so many. */
+const MOST_ENDED = 16;
 /** Of the primary: what only it knows, and its part of what the instance uses of the machine. */
 const OWN = /^(user_service_workers|process_)/;
 
@@ -21,7 +24,10 @@ export class InstanceMetrics {
   private underWay?: Promise<string>;
   private rounds = 0;
 
-  constructor(wanted: number) {
+  constructor(
+    wanted: number,
+    private readonly logger: Logger,
+  ) {
     workersWanted.set(wanted);
   }
 
@@ -32,6 +38,7 @@ export class InstanceMetrics {
     worker.once('exit', () => {
       this.ended.push(countersOf(this.workers.get(worker)!));
       this.workers.delete(worker);
+      if (this.ended.length > MOST_ENDED) this.scrape().catch(this.tell);
     });
   }
 
@@ -42,15 +49,22 @@ export class InstanceMetrics {
   }
 
   private hear(worker: Worker, message: MetricsReport): void {
+    // What one that has ended was known to have counted is among the ended.
+    if (!this.workers.has(worker)) return;
     if (message.kind === 'snapshot') {
       this.answers.get(message.id)?.(worker, message.snapshot);
     } else if (message.kind === 'last_snapshot') {
       this.workers.set(worker, message.snapshot);
     } else if (message.kind === 'scrape') {
       const { id } = message;
-      void this.scrape().then((text) => say(worker, { kind: 'scraped', id, text }));
+      this.scrape().then((text) => say(worker, { kind: 'scraped', id, text }), this.tell);
     }
   }
+
+  /** In a rolling restart workers may be of two versions. */
+  private readonly tell = (error: Error): void => {
+    this.logger.warn(`the metrics of the processes cannot be put together: ${error.message}`);
+  };
 
   private async measure(): Promise<string> {
     const answered = await this.ask();
