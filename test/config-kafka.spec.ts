@@ -14,6 +14,7 @@ describe('The configuration of Kafka', () => {
   it.each([
     ['KAFKA_BROKERS', { KAFKA_BROKERS: '' }],
     ['KAFKA_BROKERS', { KAFKA_BROKERS: 'kafka-1' }],
+    ['KAFKA_BROKERS', { KAFKA_BROKERS: '[2001:db8::7]:9092' }],
     ['KAFKA_BROKERS', { KAFKA_BROKERS: 'kafka://me:secret-word@kafka-1:9092' }],
     ['KAFKA_TOPIC', { KAFKA_TOPIC: 'user service' }],
     ['KAFKA_SASL_USERNAME', { KAFKA_SASL_MECHANISM: 'plain', KAFKA_SASL_PASSWORD: 'secret-word' }],

@@ -40,16 +40,27 @@ describe('a Redis that', () => {
     await stores.drop();
   });
 
-  it('failed over and lacks the last events is given them again', async () => {
-    // As the replica had it: two events, and what it knew of them.
+  /** As a replica that lagged has it: two events, and what it knew of them. */
+  const loseTheLast = async (): Promise<void> => {
     for (const [id] of (await world.redis.xrange(STREAM_KEY, '-', '+')).slice(2))
       await world.redis.xdel(STREAM_KEY, id);
     await world.redis.hset(FENCE, 'position', 2);
+  };
+
+  it('failed over and lacks the last events is given them again', async () => {
+    await loseTheLast();
     await loseConnections();
     await become([OLD, 0, 1, 2]);
     await world.published();
     const positions = (await world.streamed()).map(({ chain_position }) => chain_position);
     expect(positions).toEqual(['1', '2', '3', '4']);
+  });
+
+  it('failed over without a word, as in a cluster, is given them with the next event, in order', async () => {
+    await loseTheLast();
+    await world.record(world.numbered('user:1', 3));
+    await become([OLD, 0, 1, 2, 3]);
+    await world.published();
   });
 
   it('lost everything and came back is given the events of the last minutes, and no older ones', async () => {

@@ -6,12 +6,17 @@ describe('REDIS_URL', () => {
   it.each([
     ['redis://localhost:6379/3'],
     ['rediss://:x@redis.internal'],
+    ['redis://:x,y@redis.internal'],
     [`${NODE},redis://app:x@node-2.internal:6379`],
     [`${NODE}/0, redis://app:x@[2001:db8::7]:7000/`],
   ])('may be %s', (text) => expect([...invalidRedisUrl(text)]).toEqual([]));
 
   it('names one server, or the nodes of a cluster', () => {
     expect(redisNodes(NODE)).toHaveLength(1);
+    expect(redisNodes('redis://:x,y@a:1,redis://:x,y@b:1').map(({ password }) => password)).toEqual([
+      'x,y',
+      'x,y',
+    ]);
     expect(redisNodes(`${NODE} , redis://b:1`).map(({ host }) => host)).toEqual([
       'node-1.internal:6379',
       'b:1',

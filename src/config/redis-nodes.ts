@@ -1,8 +1,11 @@
+/** A password may hold a comma too. */
+const BETWEEN = /\s*,\s*(?=[a-z]+:\/\/)/i;
+
 /**
  * What REDIS_URL names: one server, or nodes of one cluster, separated by commas.
  * @throws TypeError where one of them is no URL.
  */
-export const redisNodes = (text: string): URL[] => text.split(/\s*,\s*/).map((url) => new URL(url));
+export const redisNodes = (text: string): URL[] => text.split(BETWEEN).map((url) => new URL(url));
 
 const credentials = ({ username, password }: URL): string => `${username}:${password}`;
 

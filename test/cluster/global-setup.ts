@@ -11,7 +11,7 @@ declare global {
 /** One PostgreSQL and one Redis Cluster for the whole run. */
 export default async function globalSetup(): Promise<void> {
   await deleteLeftovers();
-  const [servers, cluster] = await Promise.all([startOwnServers(), startRedisCluster()]);
+  const [servers, cluster] = await Promise.all([startOwnServers(), startRedisCluster(3_000)]);
   globalThis.clusterServers = { servers, cluster };
   for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => process.exit(1));
   beginNotes(makeTestFolder());

@@ -14,6 +14,7 @@ const SPECS = [
   'test/http/authz-grants.spec.ts',
   'test/events.spec.ts',
   'test/relay.spec.ts',
+  'test/relay-redis-loss.spec.ts',
   'test/two-instances.spec.ts',
 ];
 

@@ -58,11 +58,12 @@ export function relayTargetContract(name: string, make: () => Promise<TargetWorl
       await publisher.claim();
       return publisher;
     };
-    /** As the relay does: claims again where it has to, and sends the batch until it is taken. */
+    /** As the relay does: asks and claims again where it has to, and sends the batch until it is taken. */
     const publish = (batch: LinkedEvent[]): Promise<void> =>
       eventually(() =>
         target
-          .claim()
+          .held()
+          .then(() => target.claim())
           .then(() => target.append(batch))
           .then(
             () => true,

@@ -1,14 +1,14 @@
 import { writeFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import { DataFolder } from '../../src/embedded/data-folder';
 import { markOf, sendSignal } from '../../src/embedded/process-mark';
+import { freePort } from '../../src/embedded/ports';
 import { redisUrl } from '../../src/embedded/redis';
 import { Program } from '../../src/embedded/redis-program';
 import { ServerKind, ServerProcess } from '../../src/embedded/server-process';
 import { giveAway, makePrivateFolder } from '../../src/embedded/server-user';
 
-/** Nodes that do not answer for so long have failed. */
-const NODE_TIMEOUT_MS = 1_000;
 /** A process of a cluster. */
 export class ClusterNode {
   private constructor(
@@ -18,9 +18,17 @@ export class ClusterNode {
     readonly redis: Redis,
   ) {}
 
-  /** Its port and password are in the data folder. */
-  static async start(data: DataFolder, program: Program, number: number): Promise<ClusterNode> {
-    const server = new ServerProcess(nodeKind(data, program, number), data);
+  /**
+   * Its port and password are in the data folder.
+   * @param timeoutMs a node that does not answer the others for so long has failed.
+   */
+  static async start(
+    data: DataFolder,
+    program: Program,
+    number: number,
+    timeoutMs: number,
+  ): Promise<ClusterNode> {
+    const server = new ServerProcess(nodeKind(data, program, number, timeoutMs), data);
     const access = await server.start();
     const redis = new Redis(redisUrl(access), {
       maxRetriesPerRequest: null,
@@ -45,6 +53,9 @@ export class ClusterNode {
   }
 
   async restart(): Promise<void> {
+    for (const deadline = Date.now() + 5_000; (await freePort(this.port)) !== this.port; await sleep(50)) {
+      if (Date.now() > deadline) throw new Error(`port ${this.port} is taken`);
+    }
     const { port } = await this.server.start();
     if (port !== this.port) throw new Error(`port ${this.port} was taken meanwhile`);
   }
@@ -62,7 +73,7 @@ export class ClusterNode {
   }
 }
 
-function nodeKind(data: DataFolder, program: Program, number: number): ServerKind {
+function nodeKind(data: DataFolder, program: Program, number: number, timeoutMs: number): ServerKind {
   const key = `node-${number}`;
   const folder = data.file(key);
   const configFile = data.file(`${key}.conf`);
@@ -84,7 +95,9 @@ function nodeKind(data: DataFolder, program: Program, number: number): ServerKin
         'maxmemory-policy': 'noeviction',
         'cluster-enabled': 'yes',
         'cluster-config-file': 'nodes.conf',
-        'cluster-node-timeout': NODE_TIMEOUT_MS,
+        'cluster-node-timeout': timeoutMs,
+        // However long a slow machine takes with a test, a replica may take over.
+        'cluster-replica-validity-factor': 0,
         'cluster-require-full-coverage': 'no',
         'repl-diskless-sync-delay': 0,
         'repl-ping-replica-period': 1,

@@ -28,8 +28,11 @@ export interface RedisCluster {
   stop(): Promise<void>;
 }
 
-/** Takes about two seconds. */
-export async function startRedisCluster(): Promise<RedisCluster> {
+/**
+ * Takes about two seconds, and longer with a longer timeout.
+ * @param timeoutMs after which a silent node has failed: the longer, the less a busy machine is taken for a dead node.
+ */
+export async function startRedisCluster(timeoutMs = 1_000): Promise<RedisCluster> {
   const folder = makeTestFolder();
   const data = DataFolder.locate(dataDirOf(folder));
   data.create();
@@ -44,7 +47,7 @@ export async function startRedisCluster(): Promise<RedisCluster> {
   try {
     for (let i = 0; i < NODES; i++) {
       data.keepAccess(`node-${i}`, { password, port: await portWithBus() });
-      nodes.push(await ClusterNode.start(data, program, i));
+      nodes.push(await ClusterNode.start(data, program, i, timeoutMs));
     }
     await form(nodes);
   } catch (error) {

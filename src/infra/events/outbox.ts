@@ -98,7 +98,7 @@ export class Outbox {
   }
 
   /** Events of the last minutes, oldest first, in pages. */
-  async *recent(types: EventType[], minutes: number, page = 500): AsyncGenerator<RecordedEvent> {
+  async *recent(types: EventType[], minutes: number, page = 500): AsyncGenerator<RecordedEvent[]> {
     let after: [string, string] = ['-infinity', '00000000-0000-0000-0000-000000000000'];
     for (;;) {
       const rows = await this.lease.query<EventRow>(
@@ -108,7 +108,7 @@ export class Outbox {
          ORDER BY e."timestamp", e.event_id LIMIT $5`,
         [types, minutes, ...after, page],
       );
-      yield* rows.map(toEvent);
+      yield rows.map(toEvent);
       const last = rows.at(-1);
       if (!last || rows.length < page) return;
       after = [last.timestamp.toISOString(), last.event_id];

@@ -3,12 +3,13 @@ import { Effects } from './effects';
 import { EventChain } from './event-chain';
 import { eventsPublished } from './event-metrics';
 import { Batch, Outbox } from './outbox';
-import { LinkedEvent } from './recorded-event';
+import { LinkedEvent, RecordedEvent } from './recorded-event';
 import { RelayLease } from './relay-lease';
 import { RelayRedis } from './relay-redis';
 import { RelayTarget } from './targets/relay-target';
 
 const BATCH = 500;
+const SIDE_BY_SIDE = 50;
 const REAPPLIED_MINUTES = 10;
 const HOUR_MS = 3_600_000;
 
@@ -65,22 +66,33 @@ export class RelayTerm {
     return batch.isFull;
   }
 
-  /** Events before the first whose effect fails: nobody hears of an event that is not in effect. */
+  /**
+   * Side by side, for each may have to wait until a process that is silent has forgotten what it remembered.
+   * @returns events before the first whose effect fails: nobody hears of an event that is not in effect.
+   */
   private async applyEffects({
     events,
     end,
   }: Batch): Promise<{ applied: LinkedEvent[]; end?: Batch['end']; failure?: Error }> {
-    for (const [index, event] of events.entries()) {
-      if (!this.effects.has(event)) continue;
-      try {
-        await this.effects.apply(event);
-      } catch (failure) {
-        const applied = events.slice(0, index);
-        return { applied, end: applied.at(-1), failure: failure as Error };
+    for (let start = 0; start < events.length; start += SIDE_BY_SIDE) {
+      const page = events.slice(start, start + SIDE_BY_SIDE).filter((event) => this.effects.has(event));
+      if (page.length === 0) continue;
+      const failures = await Promise.all(page.map((event) => this.failureOf(event)));
+      const failed = failures.findIndex((failure) => failure !== undefined);
+      if (failed >= 0) {
+        const applied = events.slice(0, events.indexOf(page[failed]!));
+        return { applied, end: applied.at(-1), failure: failures[failed] };
       }
       await this.lease.touch();
     }
     return { applied: events, end };
+  }
+
+  private async failureOf(event: RecordedEvent): Promise<Error | undefined> {
+    return this.effects.apply(event).then(
+      () => undefined,
+      (error: Error) => error,
+    );
   }
 
   /** Before the first batch on each connection: finds out what the target has lost, and shuts out the publisher before. */
@@ -95,16 +107,20 @@ export class RelayTerm {
 
   /**
    * Repeats recent effects on each new connection to Redis, whatever the target is, because a Redis that restarted or
-   * failed over may have lost its last second of them.
+   * failed over may have lost its last second of them. All are tried, also where one fails: in a cluster it may be on
+   * another node than those that were lost.
    */
   private async repeatEffects(): Promise<void> {
     if (this.effects.types().length === 0) return;
     const { connections } = this.redis;
     if (connections > 0 && connections === this.repeatedFor) return;
-    for await (const event of this.outbox.recent(this.effects.types(), REAPPLIED_MINUTES)) {
-      await this.effects.apply(event);
+    let failure: Error | undefined;
+    for await (const events of this.outbox.recent(this.effects.types(), REAPPLIED_MINUTES)) {
+      const failures = await Promise.all(events.map((event) => this.failureOf(event)));
+      failure ??= failures.find((one) => one !== undefined);
       await this.lease.touch();
     }
+    if (failure) throw failure;
     this.repeatedFor = connections;
   }
 

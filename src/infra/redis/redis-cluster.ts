@@ -1,8 +1,11 @@
 import { Cluster, ClusterNode, ClusterOptions, Redis } from 'ioredis';
 import { makeImpatient } from './impatient-redis';
 
-/** As often as this the nodes are asked who serves what; while one is away, as often as that. */
-const ROUND_MS = 5_000;
+/**
+ * As often as this the nodes are asked who serves what; while one is away, as often as that. A primary that hangs keeps its
+ * connections: a client that asks it nothing learns only so that another took over, perhaps without a revocation.
+ */
+const ROUND_MS = 1_000;
 const LOOK_MS = 200;
 /** What says that a slot is, or is about to be, another node's. */
 const ELSEWHERE = /^(MOVED|ASK|READONLY|CLUSTERDOWN|MASTERDOWN|LOADING)\b/;
@@ -45,7 +48,10 @@ export class RedisCluster extends Cluster {
     this.ping = () => Promise.any(this.nodes('master').map((node) => node.ping()));
     this.on('+node', (node: Redis) => this.adopt(node));
     this.on('-node', () => this.lookSoon());
-    this.on('node error', (error: Error, key: string) => this.noteAway(key, error));
+    // Also of connections made to ask who serves what, which say nothing of one that stands.
+    this.on('node error', (error: Error, key: string) => {
+      if (this.status !== 'ready') this.noteAway(key, error);
+    });
     this.on('refresh', () => this.notePrimaries());
     this.on('ready', () => void this.connectAll());
     this.on('connecting', () => this.begin());
@@ -87,6 +93,7 @@ export class RedisCluster extends Cluster {
       });
       return answer;
     };
+    node.on('error', (error) => this.noteAway(keyOf(node), error));
     node.on('ready', () => {
       this.away.delete(keyOf(node));
       if (this.nodes('master').includes(node)) this.emit('changed');

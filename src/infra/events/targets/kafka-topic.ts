@@ -1,14 +1,16 @@
-import type { Message, Producer } from 'kafkajs';
+import type { Message } from 'kafkajs';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Config } from '../../../config/config';
 import { withDeadline } from '../../deadline';
 import { EVENT_VERSION, eventMessage } from '../event-message';
 import { LinkedEvent } from '../recorded-event';
 import { Superseded } from '../superseded';
-import { isFenced, newProducer } from './kafka-producer';
+import { isBusy, isFenced, KafkaProducer, newProducer } from './kafka-producer';
 import { Held, RelayTarget } from './relay-target';
 
 /** A broker takes a request of up to 1 MiB (`message.max.bytes`), unless it was told otherwise. */
 const REQUEST_BYTES = 512 * 1024;
+const BUSY_MS = 10;
 
 /**
  * A Kafka topic, as the publisher of one term writes it: each batch one transaction, acknowledged by all replicas in sync,
@@ -18,7 +20,7 @@ const REQUEST_BYTES = 512 * 1024;
 export class KafkaTopic implements RelayTarget {
   /** Grows with every producer that was given up: what became of its transaction nobody knows. */
   connections = 1;
-  private producer?: Producer;
+  private producer?: KafkaProducer;
   private isClosed = false;
 
   constructor(
@@ -37,24 +39,46 @@ export class KafkaTopic implements RelayTarget {
     const producer = await newProducer(this.config);
     if (this.isClosed) throw new Error('Kafka: closed');
     this.producer = producer;
-    await this.orGiveUp(producer, async () => {
+    await this.orGiveUp(async () => {
       await producer.connect();
       // Its id is asked for with the first transaction, and is what shuts out others.
-      await (await producer.transaction()).abort();
+      await (await this.whenFree(producer, () => producer.transaction())).abort();
     });
   }
 
   async append(events: readonly LinkedEvent[]): Promise<void> {
     const { producer } = this;
     if (!producer) throw new Error('Kafka: the topic is not claimed');
-    await this.orGiveUp(producer, async () => {
+    await this.orGiveUp(async () => {
       const transaction = await producer.transaction();
-      for (const messages of inRequests(events.map(toMessage))) {
-        const timeout = this.config.KAFKA_TIMEOUT_MS;
-        await transaction.send({ topic: this.config.KAFKA_TOPIC, acks: -1, timeout, messages });
-      }
+      const send = (messages: EventMessage[]): Promise<unknown> =>
+        transaction.send({
+          topic: this.config.KAFKA_TOPIC,
+          acks: -1,
+          timeout: this.config.KAFKA_TIMEOUT_MS,
+          messages,
+        });
+      const [first, ...others] = events.map(toMessage);
+      // Goes to one partition: where it is refused, nothing was sent that would come twice.
+      await this.whenFree(producer, () => send([first!]));
+      for (const messages of inRequests(others)) await send(messages);
       await transaction.commit();
     });
+  }
+
+  /**
+   * Brokers acknowledge a commit before they have carried it out, and refuse whatever begins the next transaction until
+   * they have: that is asked for again, as long as anybody waits for it.
+   */
+  private async whenFree<T>(producer: KafkaProducer, ask: () => Promise<T>): Promise<T> {
+    for (;;) {
+      try {
+        return await ask();
+      } catch (error) {
+        if (!isBusy(error) || this.producer !== producer) throw error;
+        await sleep(BUSY_MS);
+      }
+    }
   }
 
   close(): void {
@@ -63,21 +87,18 @@ export class KafkaTopic implements RelayTarget {
   }
 
   private forget(): void {
-    void this.producer?.disconnect().catch(() => undefined);
+    this.producer?.drop();
     this.producer = undefined;
   }
 
   /** A producer that failed once is not asked again: it may have sent what it does not know of. */
-  private async orGiveUp(producer: Producer, work: () => Promise<void>): Promise<void> {
-    const working = work();
+  private async orGiveUp(work: () => Promise<void>): Promise<void> {
     try {
-      await withDeadline(working, 2 * this.config.KAFKA_TIMEOUT_MS, 'a batch');
+      await withDeadline(work(), 2 * this.config.KAFKA_TIMEOUT_MS, 'a batch');
       if (this.isClosed) throw new Error('closed');
     } catch (error) {
       this.connections++;
       this.forget();
-      // What goes on unheard may connect once more.
-      void working.catch(() => undefined).then(() => producer.disconnect().catch(() => undefined));
       if (isFenced(error)) throw new Superseded(this.term);
       throw new Error(`Kafka: ${(error as Error).message}`, { cause: error });
     }
@@ -107,5 +128,5 @@ function* inRequests(messages: readonly EventMessage[]): Generator<EventMessage[
     request.push(message);
     bytes += message.value.length;
   }
-  yield request;
+  if (request.length > 0) yield request;
 }

@@ -30,19 +30,20 @@ export const STREAM_FIELDS = [
 /**
  * Appends a batch, all of it or nothing, unless a publisher of a later term was here; or a later attempt of this one,
  * because a batch that was given up for lost may still arrive after its repetition. Keeps the position of the last event
- * with the events, so that it gets lost with them, and appends nothing to a Redis that has forgotten it.
+ * with the events, so that it gets lost with them, and appends nothing to a Redis that has forgotten it: one that was
+ * emptied, or, in a cluster, a replica that took over without the last batch, to which MOVED leads without a word.
  */
 const APPEND = `
-  local fence = redis.call('HMGET', KEYS[1], 'term', 'attempt')
+  local fence = redis.call('HMGET', KEYS[1], 'term', 'attempt', 'position')
   local last_term, last_attempt = tonumber(fence[1] or 0), tonumber(fence[2] or 0)
   local term, attempt = tonumber(ARGV[1]), tonumber(ARGV[2])
   if last_term > term or (last_term == term and last_attempt >= attempt) then return 'superseded' end
   if ARGV[4] ~= '' then
-    if last_term ~= term then return 'forgotten' end
+    if last_term ~= term or (fence[3] or '') ~= ARGV[5] then return 'forgotten' end
     redis.call('HSET', KEYS[1], 'position', ARGV[4])
   end
   redis.call('HSET', KEYS[1], 'term', ARGV[1], 'attempt', ARGV[2])
-  for first = 5, #ARGV, ${STREAM_FIELDS.length} do
+  for first = 6, #ARGV, ${STREAM_FIELDS.length} do
     redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[3], '*',
       ${STREAM_FIELDS.map((field, index) => `'${field}', ARGV[first + ${index}]`).join(', ')})
   end
@@ -51,6 +52,8 @@ const APPEND = `
 /** The Redis Stream, as the publisher of one term writes it, over the publisher's connection to Redis. */
 export class RedisStream implements RelayTarget {
   private attempt = 0;
+  /** As Redis had it, or was given it, last. */
+  private position = '';
 
   constructor(
     private readonly config: Config,
@@ -65,6 +68,7 @@ export class RedisStream implements RelayTarget {
   /** Redis may have lost events that were on the stream already, and with them the position of the last. */
   async held(): Promise<Held> {
     const [term, position] = await this.redis.ask((redis) => redis.hmget(FENCE_KEY, 'term', 'position'));
+    this.position = position ?? '';
     return { isEmpty: term === null, position: position ? Number(position) : null };
   }
 
@@ -77,12 +81,13 @@ export class RedisStream implements RelayTarget {
   }
 
   private async write(position: string, fields: string[]): Promise<void> {
-    const head = [this.term, ++this.attempt, this.config.EVENT_STREAM_MAXLEN, position];
+    const head = [this.term, ++this.attempt, this.config.EVENT_STREAM_MAXLEN, position, this.position];
     await this.redis.ask(async (redis) => {
       const outcome = await redis.eval(APPEND, 2, FENCE_KEY, STREAM_KEY, ...head, ...fields);
       if (outcome === 'superseded') throw new Superseded(this.term);
-      if (outcome !== 'appended') throw new Error('Redis has lost its data');
+      if (outcome !== 'appended') throw new Error('Redis has lost events');
     });
+    if (position) this.position = position;
   }
 
   close(): void {

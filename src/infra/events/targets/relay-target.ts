@@ -13,7 +13,7 @@ export interface RelayTarget {
   /** Grows with every connection: after each one the target has to be asked what it holds, and claimed. */
   readonly connections: number;
 
-  /** What the target has; it may have lost events that were on it already. */
+  /** What the target has; it may have lost events that were on it already. What is appended next follows that, or fails. */
   held(): Promise<Held>;
 
   /** Shuts out the publisher before; to be called on each connection before events are appended. @throws Superseded */
