@@ -10,6 +10,8 @@ import { callAll, expectUnavailable, slowest, statuses } from './support/outage'
 import { newAdministrator, newSignedIn, SignedIn } from './support/people';
 import { OwnServers, startOwnServers } from './support/servers';
 
+const READERS = 'near:{readers}';
+
 describe('decisions', () => {
   let servers: OwnServers;
   let service: TestService;
@@ -176,6 +178,50 @@ describe('decisions', () => {
       },
       30_000,
     );
+  });
+
+  describe('changed while Redis loses the fence', () => {
+    const silent = randomUUID();
+    let someone: string;
+    beforeEach(() => (someone = randomUUID()));
+    afterEach(() => service.redis.hdel(READERS, silent));
+    const cache = () => service.app.get(PermissionCache);
+    const get = (data: string) => cache().get(someone, () => Promise.resolve(data));
+    /** How long a change takes, in the middle of which a process appears that answers nobody. */
+    const timeOf = async (meanwhile: () => Promise<unknown>): Promise<number> => {
+      const began = performance.now();
+      await cache().whileChanging(someone, async () => {
+        await meanwhile();
+        await service.redis.hset(READERS, silent, Date.now() + 10_000);
+      });
+      return performance.now() - began;
+    };
+    const loseTheFence = async (): Promise<void> => {
+      await service.redis.del(`authz:{${someone}}`);
+      expect(await get('old')).toEqual({ data: 'old', cached: false });
+      expect(await get('new')).toEqual({ data: 'old', cached: true });
+    };
+
+    it('are not what another process remembers of before', async () => {
+      expect(await timeOf(loseTheFence)).toBeGreaterThan(LEASE_MS);
+      expect(await get('new')).toEqual({ data: 'new', cached: false });
+    });
+
+    it('wait for nobody where it stood: nothing was remembered behind it', async () => {
+      await eventually(async () => {
+        await service.redis.hdel(READERS, silent);
+        return (await timeOf(() => get('old'))) < LEASE_MS;
+      }, 'a change that does not wait');
+    });
+
+    it('are not what was filled before the commit, though the connection is another one by then', async () => {
+      await cache().whileChanging(someone, async () => {
+        await loseTheFence();
+        service.redis.disconnect(true);
+      });
+      await eventually(async () => service.redis.status === 'ready', 'the next connection');
+      expect(await get('new')).toEqual({ data: 'new', cached: false });
+    });
   });
 
   it('are none while both are away', async () => {

@@ -2,6 +2,7 @@ import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { Logger } from '@nestjs/common';
 import { Redis } from 'ioredis';
 import { Config, loadConfig } from '../src/config/config';
 import { NearEntries } from '../src/infra/near/near-entries';
@@ -210,16 +211,58 @@ describe('what a process remembers of Redis', () => {
     await other!.heat(key);
   }, 30_000);
 
-  it('is nothing where Redis lets nobody follow, and nobody waits then', async () => {
-    await operator.acl('SETUSER', 'narrow', 'on', '>secret', '~*', '&*', '+@all', '-client|tracking');
+  it.each([
+    ['follow', ['~*', '+@all', '-client|tracking']],
+    ['choose what to follow', ['~*', '+@all', '-client|caching']],
+    ['answer', ['~*', '+@all', '-publish']],
+    ['register', ['~key:*', '+@all']],
+  ])('is nothing where Redis lets nobody %s, which is said once', async (_what, rules) => {
+    const warn = jest.spyOn(Logger.prototype, 'warn').mockReturnValue();
+    await operator.acl('SETUSER', 'narrow', 'reset', 'on', '>secret', '&*', ...rules);
     const url = Object.assign(new URL(servers.redisUrl), { username: 'narrow', password: 'secret' }).href;
     const narrow = await NearInstance.start({ ...config, REDIS_URL: url });
-    for (const until = Date.now() + LEASE_MS; Date.now() < until; await sleep(10)) {
+    const look = async (): Promise<void> => {
       expect(await narrow.read(key)).toBe('old');
       expect(narrow.remembered(key)).toBeUndefined();
-    }
-    await eventually(async () => (await timeOf(() => narrow.near.changed(key))) < LEASE_MS / 2, 'no wait');
+      await sleep(10);
+    };
+    await eventually(async () => look().then(() => warn.mock.calls.length > 0), 'a warning');
+    for (const until = Date.now() + LEASE_MS; Date.now() < until;) await look();
+    expect(warn.mock.calls).toEqual([[expect.stringContaining('nothing is kept in memory')]]);
+    warn.mockRestore();
     await narrow.stop();
+  });
+
+  it('keeps nobody waiting where Redis lets nobody follow, nor anybody for who may not answer', async () => {
+    await operator.acl(
+      'SETUSER',
+      'narrow',
+      'reset',
+      'on',
+      '>secret',
+      '&*',
+      '~*',
+      '+@all',
+      '-client|tracking',
+    );
+    await operator.acl('SETUSER', 'mute', 'reset', 'on', '>secret', '&*', '~*', '+@all', '-publish');
+    const [narrow, mute] = await Promise.all(
+      ['narrow', 'mute'].map((username) => {
+        const url = Object.assign(new URL(servers.redisUrl), { username, password: 'secret' }).href;
+        return NearInstance.start({ ...config, REDIS_URL: url });
+      }),
+    );
+    await narrow!.read(key);
+    await mute!.read(key);
+    await sleep(LEASE_MS / 2);
+    for (const asking of [one!, narrow!])
+      await eventually(
+        async () => (await timeOf(() => asking.near.changed(key))) < LEASE_MS / 2,
+        'no wait',
+        3 * LEASE_MS,
+      );
+    await narrow!.stop();
+    await mute!.stop();
   });
 
   it('waits for nobody who has stopped in order', async () => {

@@ -1,9 +1,11 @@
 import { execFileSync } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import { rmSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import { systemCaller } from '../src/common/caller';
 import { Events } from '../src/infra/events/events';
+import { SessionStore } from '../src/sessions/session-store';
 import { eventually, startService, TestService } from './support/app';
 import {
   Answer,
@@ -23,6 +25,8 @@ import { newSignedIn } from './support/people';
 import { OwnServers, startOwnServers } from './support/servers';
 
 const GRACE_SECONDS = 2;
+/** As Redis holds one, of epoch 1. */
+const SESSION = `1 0 0 ${4e12} ${4e12} 1 1 0 0 0`;
 
 /** Nobody gets in; a mailed token proves an address without Redis. */
 const WITHOUT_REDIS = {
@@ -172,6 +176,19 @@ describe('while Redis', () => {
     expect(statuses(answers)).toEqual(WITHOUT_MEMORY);
     expectUnavailable(answers);
     cast = await castFor(service);
+    await recovery();
+  });
+
+  it('is out of memory, sessions end although others of the same user stay, whichever Redis names first', async () => {
+    const users = Array.from({ length: 12 }, () => `sessions:{${randomUUID()}}`);
+    for (const user of users) await operator.hset(user, { stays: SESSION, ends: SESSION, goes: SESSION });
+    await operator.config('SET', 'maxmemory', '1');
+    const store = service.app.get(SessionStore);
+    for (const user of users)
+      await store.revokeBefore(user.slice(10, -1), 2, ['stays']).catch(() => undefined);
+    const left = await Promise.all(users.map(async (user) => (await operator.hkeys(user)).join()));
+    await operator.config('SET', 'maxmemory', '0');
+    expect(new Set(left)).toEqual(new Set(['stays']));
     await recovery();
   });
 

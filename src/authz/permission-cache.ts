@@ -2,6 +2,7 @@ import { Inject, Injectable, OnModuleInit } from '@nestjs/common';
 import { Redis, Result } from 'ioredis';
 import { LRUCache } from 'lru-cache';
 import { createHash } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { newId } from '../common/ids';
 import { CONFIG, Config } from '../config/config';
 import { Relay } from '../infra/events/relay';
@@ -15,7 +16,7 @@ declare module 'ioredis' {
     readPermissions(key: string, newGeneration: string, lifeMs: number): Result<Entry, Context>;
     fillPermissions(key: string, generation: string, data: string, lifeMs: number): Result<number, Context>;
     fencePermissions(key: string, fence: string, fenceMs: number, lifeMs: number): Result<null, Context>;
-    clearPermissions(key: string, fence: string): Result<null, Context>;
+    clearPermissions(key: string, fence: string): Result<number, Context>;
   }
 }
 
@@ -32,6 +33,8 @@ const LIFE_MS = 300_000;
 const READ_SHA = createHash('sha1').update(readScript).digest('hex');
 /** Many users hold the same, and share one text in memory. */
 const MOST_TEXTS = 1_000;
+/** For how long a change whose connection went away waits for the next. */
+const RECONNECTS_MS = 700;
 /** More than any transaction of ours has. */
 const STATEMENTS = 100;
 /** What a transaction may be idle for, and what it asks of Redis. */
@@ -155,9 +158,23 @@ export class PermissionCache implements OnModuleInit {
     return known ?? data;
   }
 
-  /** Should this fail, the fence stays up for a while: slower, never wrong. */
+  /**
+   * Should this fail, the fence stays up for a while: slower, never wrong. It is tried again as long as a new connection
+   * takes, for a Redis that took over may lack the fence, and hold what was filled without it.
+   */
   private async takeDown(userId: string, fence: string): Promise<void> {
-    await this.redis.clearPermissions(key(userId), fence).catch(() => {});
+    const until = performance.now() + RECONNECTS_MS;
+    const clear = async (): Promise<number> => {
+      try {
+        return await this.redis.clearPermissions(key(userId), fence);
+      } catch {
+        if (performance.now() > until) return 1;
+        await sleep(50);
+        return clear();
+      }
+    };
+    // Redis was emptied meanwhile, or is another: what held before may have been read, and remembered, since.
+    if (!(await clear())) await this.near.changed(key(userId));
   }
 }
 

@@ -21,6 +21,12 @@ const MINUTES = 10;
 const FIRST: Place = ['-infinity', '00000000-0000-0000-0000-000000000000'];
 
 type Place = [timestamp: string, eventId: string];
+/** How far this Redis process has been told, on one connection. */
+interface Told {
+  process?: string;
+  after: Place;
+  failures: number;
+}
 interface Revocation {
   event_id: string;
   at: string;
@@ -61,46 +67,44 @@ export class KnownRevocations implements OnModuleInit {
     await this.keepTelling(this.connection);
   }
 
-  /** Until it succeeds, or the connection is another one. */
-  private async keepTelling(connection: number): Promise<void> {
+  /** Until it succeeds, or the connection is another one. Goes on where it failed, and logs the first failure only. */
+  private async keepTelling(connection: number, told: Told = { after: FIRST, failures: 0 }): Promise<void> {
     try {
-      await this.tell();
+      await this.tell(told);
       if (connection === this.connection) this.gate.open();
     } catch (error) {
       if (connection !== this.connection) return;
-      this.logger.warn(`sessions wait until Redis knows who was signed out: ${(error as Error).message}`);
-      setTimeout(() => void this.keepTelling(connection), RETRY_MS).unref();
+      if (told.failures++ === 0)
+        this.logger.warn(`sessions wait until Redis knows who was signed out: ${(error as Error).message}`);
+      setTimeout(() => void this.keepTelling(connection, told), RETRY_MS).unref();
     }
   }
 
-  private async tell(): Promise<void> {
-    const [process, knows] = await this.redis.knowsRevocations(KEY);
-    if (knows) return;
-    for await (const page of this.recent()) await Promise.all(page.map((event) => this.end(event)));
-    if (!(await this.redis.learntRevocations(KEY, process))) throw new Error('another Redis answers now');
-  }
-
-  private async end({ subject, data }: Revocation): Promise<void> {
-    const userId = subject.slice('user:'.length);
-    await this.store.revoke(userId, data.session_ids);
-    if (data.before_epoch === undefined) return;
-    const { before_epoch, kept_session_ids = [], reason } = data;
-    await this.store.revokeBefore(userId, before_epoch, kept_session_ids, reason);
+  private async tell(told: Told): Promise<void> {
+    for (;;) {
+      // Asked before each page: another process may have told it all by now.
+      const [process, knows] = await this.redis.knowsRevocations(KEY);
+      if (knows) return;
+      if (process !== told.process) Object.assign(told, { process, after: FIRST });
+      const page = await this.pageAfter(told.after);
+      // Nobody remembers any of them: what was kept went with the connection, and gates open after this.
+      await Promise.all(
+        page.map(({ subject, data }) => this.store.carryOut(subject.slice('user:'.length), data)),
+      );
+      const last = page.at(-1);
+      if (last && page.length === PAGE) told.after = [last.at, last.event_id];
+      else if (await this.redis.learntRevocations(KEY, process)) return;
+    }
   }
 
   /** Oldest first. */
-  private async *recent(): AsyncGenerator<Revocation[]> {
-    for (let after: Place | undefined = FIRST; after;) {
-      const page: Revocation[] = await this.db.query<Revocation[]>(
-        `SELECT event_id, "timestamp"::text AS at, subject, data FROM events
-         WHERE event_type = 'session.revoked' AND "timestamp" > now() - make_interval(mins => $1)
-           AND ("timestamp", event_id) > ($2::timestamptz, $3::uuid)
-         ORDER BY "timestamp", event_id LIMIT $4`,
-        [MINUTES, ...after, PAGE],
-      );
-      yield page;
-      const last = page.at(-1);
-      after = last && page.length === PAGE ? [last.at, last.event_id] : undefined;
-    }
+  private pageAfter(place: Place): Promise<Revocation[]> {
+    return this.db.query<Revocation[]>(
+      `SELECT event_id, "timestamp"::text AS at, subject, data FROM events
+       WHERE event_type = 'session.revoked' AND "timestamp" > now() - make_interval(mins => $1)
+         AND ("timestamp", event_id) > ($2::timestamptz, $3::uuid)
+       ORDER BY "timestamp", event_id LIMIT $4`,
+      [MINUTES, ...place, PAGE],
+    );
   }
 }

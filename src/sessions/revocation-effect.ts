@@ -16,11 +16,8 @@ export class RevocationEffect implements OnModuleInit {
   onModuleInit(): void {
     this.relay.onEvent('session.revoked', async ({ subject, data }) => {
       const userId = subject.slice('user:'.length);
-      await this.store.revoke(userId, data.session_ids);
-      if (data.before_epoch !== undefined) {
-        const { before_epoch, kept_session_ids = [], reason } = data;
-        await this.store.revokeBefore(userId, before_epoch, kept_session_ids, reason);
-      }
+      await this.store.carryOut(userId, data);
+      await this.store.forgotten(userId);
     });
   }
 }

@@ -93,20 +93,20 @@ return { 'rotated', string.format('%.0f', s.counter), string.format('%.0f', s.ab
  * Ends every session opened under an older epoch; those that stay move into this one.
  */
 export const revokeBeforeScript = `${readState}
-local stays = {}
+local stays, moving = {}, {}
 for i = 3, #ARGV do stays[ARGV[i]] = true end
 local all = redis.call('HGETALL', KEYS[1])
 for i = 1, #all, 2 do
   local s = not string.find(all[i], ':', 1, true) and read(all[i + 1])
   if s and s.epoch < tonumber(ARGV[1]) then
-    if stays[all[i]] then
-      s.epoch = tonumber(ARGV[1])
-      if ARGV[2] == '1' then s.mfa = 1 end
-      redis.call('HSET', KEYS[1], all[i], write(s))
-    else
-      drop(KEYS[1], all[i])
-    end
+    if stays[all[i]] then moving[all[i]] = s else drop(KEYS[1], all[i]) end
   end
+end
+-- Last: where memory is full it fails, and must not keep alive what has to go.
+for id, s in pairs(moving) do
+  s.epoch = tonumber(ARGV[1])
+  if ARGV[2] == '1' then s.mfa = 1 end
+  redis.call('HSET', KEYS[1], id, write(s))
 end
 `;
 

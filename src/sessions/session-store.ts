@@ -2,11 +2,12 @@ import { Inject, Injectable } from '@nestjs/common';
 import { Redis, Result } from 'ioredis';
 import { Clock } from '../common/clock';
 import { CONFIG, Config } from '../config/config';
-import { RevocationReason } from '../infra/events/event-types';
+import { EventData, RevocationReason } from '../infra/events/event-types';
 import { NearCache } from '../infra/near/near-cache';
 import { Session, SessionAbout } from './session';
 import { SessionGate } from './session-gate';
 import { openScript, revokeBeforeScript, rotateScript } from './session-scripts';
+import { readState, writeState } from './session-state';
 
 declare module 'ioredis' {
   interface RedisCommander<Context> {
@@ -51,30 +52,16 @@ export class SessionStore {
 
   /** @returns ids of the least recently used sessions that had to make room. */
   async open(session: Session): Promise<string[]> {
-    const { counter, rotatedAt, lastActiveAt, expiresAt, absoluteEnd, epoch, persistent, mfa } = session;
-    const state = [
-      counter,
-      rotatedAt,
-      lastActiveAt,
-      expiresAt,
-      absoluteEnd,
-      epoch,
-      Number(persistent),
-      Number(mfa),
-      lastActiveAt,
-      0,
-    ].join(' ');
-    const about = JSON.stringify(session.about);
     const evicted = await this.redis.openSession(
       key(session.userId),
       session.id,
-      state,
-      about,
-      absoluteEnd,
+      writeState(session),
+      JSON.stringify(session.about),
+      session.absoluteEnd,
       this.clock.now(),
       MOST_SESSIONS,
     );
-    if (evicted.length > 0) await this.near.changed(key(session.userId));
+    if (evicted.length > 0) await this.forgotten(session.userId);
     return evicted;
   }
 
@@ -121,7 +108,7 @@ export class SessionStore {
       };
     if (kind === 'reused') return { kind };
     if (kind === 'limited') return { kind, retryAfter: Math.ceil(Number(rest[0]) / 1000) };
-    if (kind === 'dropped') await this.near.changed(key(userId));
+    if (kind === 'dropped') await this.forgotten(userId);
     return { kind: 'missing' };
   }
 
@@ -144,8 +131,8 @@ export class SessionStore {
   /** Ends these sessions; those that are not there are not an error. */
   async revoke(userId: string, sessionIds: readonly string[]): Promise<void> {
     if (sessionIds.length === 0) return;
-    await this.redis.hdel(key(userId), ...sessionIds.flatMap((id) => [id, `${id}:about`]));
-    await this.near.changed(key(userId));
+    await this.drop(userId, sessionIds);
+    await this.forgotten(userId);
   }
 
   /**
@@ -159,34 +146,40 @@ export class SessionStore {
     staying: readonly string[],
     reason?: RevocationReason,
   ): Promise<void> {
+    await this.dropBefore(userId, epoch, staying, reason);
+    await this.forgotten(userId);
+  }
+
+  /** Ends what a revocation's event says, perhaps once more. Resolves when Redis has: nobody is waited for. */
+  async carryOut(
+    userId: string,
+    { session_ids, before_epoch, kept_session_ids = [], reason }: EventData['session.revoked'],
+  ): Promise<void> {
+    await Promise.all([
+      session_ids.length > 0 && this.drop(userId, session_ids),
+      before_epoch !== undefined && this.dropBefore(userId, before_epoch, kept_session_ids, reason),
+    ]);
+  }
+
+  /** Resolves when no process lets in who was signed out in Redis before. */
+  async forgotten(userId: string): Promise<void> {
+    await this.near.changed(key(userId));
+  }
+
+  private async drop(userId: string, sessionIds: readonly string[]): Promise<void> {
+    await this.redis.hdel(key(userId), ...sessionIds.flatMap((id) => [id, `${id}:about`]));
+  }
+
+  private async dropBefore(
+    userId: string,
+    epoch: number,
+    staying: readonly string[],
+    reason?: RevocationReason,
+  ): Promise<void> {
     const proved = reason === 'mfa_enabled' ? 1 : 0;
     await this.redis.revokeSessionsBefore(key(userId), epoch, proved, ...staying);
-    await this.near.changed(key(userId));
   }
 }
 
 /** The hash tag keeps a user's keys on one node of a cluster. */
 const key = (userId: string): string => `sessions:{${userId}}`;
-
-function readState(state: string): Omit<Session, 'id' | 'userId' | 'about'> {
-  const [
-    counter = 0,
-    rotatedAt = 0,
-    lastActiveAt = 0,
-    expiresAt = 0,
-    absoluteEnd = 0,
-    epoch = 0,
-    persistent = 0,
-    mfa = 0,
-  ] = state.split(' ').map(Number);
-  return {
-    counter,
-    rotatedAt,
-    lastActiveAt,
-    expiresAt,
-    absoluteEnd,
-    epoch,
-    persistent: persistent === 1,
-    mfa: mfa === 1,
-  };
-}

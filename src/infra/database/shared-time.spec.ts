@@ -25,9 +25,9 @@ describe('the clock that all processes go by', () => {
     };
     shared = new SharedTime({ query: query as never }, clock);
   });
-  afterEach(() => {
-    shared.onApplicationShutdown();
+  afterEach(async () => {
     jest.useRealTimers();
+    await shared.onApplicationShutdown();
     jest.restoreAllMocks();
   });
   const correction = (): number => clock.now() - Date.now();
@@ -74,6 +74,35 @@ describe('the clock that all processes go by', () => {
     expect(correction()).toBe(0);
     expect(warn).toHaveBeenCalledTimes(1);
   });
+
+  it('is asked for each second until it is known', async () => {
+    ahead = new Error('PostgreSQL is away');
+    await shared.onModuleInit();
+    ahead = MINUTE;
+    await jest.advanceTimersByTimeAsync(SECOND);
+    expect(correction()).toBe(MINUTE);
+  });
+
+  it('stays as it was found where an answer took too long to tell, as of a process that was stopped', async () => {
+    ahead = MINUTE;
+    await shared.onModuleInit();
+    answerMs = 3 * MINUTE;
+    await shared.compare();
+    expect(correction()).toBe(MINUTE);
+  });
+
+  it.each([MINUTE, -MINUTE])(
+    'is compared within a second when somebody sets that of the machine by %i ms',
+    async (by) => {
+      ahead = by;
+      await shared.onModuleInit();
+      expect(correction()).toBe(by);
+      jest.setSystemTime(Date.now() + by);
+      ahead = 0;
+      await jest.advanceTimersByTimeAsync(SECOND);
+      expect(correction()).toBe(0);
+    },
+  );
 
   it('is not followed beyond five minutes: neither is to be believed', async () => {
     ahead = 6 * MINUTE;

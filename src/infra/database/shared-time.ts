@@ -1,8 +1,11 @@
 import { Inject, Injectable, Logger, OnApplicationShutdown, OnModuleInit } from '@nestjs/common';
 import { EntityManager } from 'typeorm';
 import { Clock } from '../../common/clock';
+import { Repeated } from '../repeated';
 
 const EVERY_MS = 30_000;
+/** How soon it shows that somebody has set the clock of this machine, and what is added to it is wrong; and between tries. */
+const LOOK_MS = 1_000;
 /** Clocks that differ by less are left alone: nothing here asks for more. */
 const TOLERATED_MS = 1_000;
 /**
@@ -18,8 +21,11 @@ const BELIEVED_MS = 5 * 60_000;
 @Injectable()
 export class SharedTime implements OnModuleInit, OnApplicationShutdown {
   private readonly logger = new Logger('Clock');
-  private timer?: NodeJS.Timeout;
+  private readonly looking = new Repeated(LOOK_MS, () => this.look());
   private state = 'the same';
+  private dueAt = 0;
+  /** As it was when the two were last compared. */
+  private lead = leadOfMachine();
 
   constructor(
     @Inject(EntityManager) private readonly db: Pick<EntityManager, 'query'>,
@@ -28,19 +34,22 @@ export class SharedTime implements OnModuleInit, OnApplicationShutdown {
 
   async onModuleInit(): Promise<void> {
     await this.compare();
-    this.timer = setInterval(() => void this.compare(), EVERY_MS).unref();
+    this.looking.start();
   }
 
-  onApplicationShutdown(): void {
-    clearInterval(this.timer);
+  async onApplicationShutdown(): Promise<void> {
+    await this.looking.stop();
   }
 
-  /** While PostgreSQL is away what was found last stays in force. */
+  /** What was found last stays in force while PostgreSQL is away, or takes so long to answer that it tells nothing. */
   async compare(): Promise<void> {
     const asked = Date.now();
     const theirs = await this.ask().catch(() => null);
-    if (theirs === null) return;
     const answered = Date.now();
+    // Also where the clock was set meanwhile.
+    if (theirs === null || Math.abs(answered - asked) > 2 * TOLERATED_MS) return;
+    this.dueAt = performance.now() + EVERY_MS;
+    this.lead = leadOfMachine();
     // They looked at their clock at some time in between. In whole milliseconds, as every time is here.
     const difference = Math.round(theirs - (asked + answered) / 2);
     const least = Math.abs(difference) - (answered - asked) / 2;
@@ -50,6 +59,11 @@ export class SharedTime implements OnModuleInit, OnApplicationShutdown {
     if (least > BELIEVED_MS)
       return this.follow(0, 'unbelievable', `is ${where}: nobody knows which is right`);
     this.follow(difference, 'different', `is ${where}, which all go by`);
+  }
+
+  private async look(): Promise<void> {
+    const wasSet = Math.abs(leadOfMachine() - this.lead) > TOLERATED_MS;
+    if (wasSet || performance.now() >= this.dueAt) await this.compare();
   }
 
   private async ask(): Promise<number> {
@@ -69,3 +83,6 @@ export class SharedTime implements OnModuleInit, OnApplicationShutdown {
     else this.logger.warn(line);
   }
 }
+
+/** Milliseconds by which the clock of this machine is ahead of one that nobody sets. */
+const leadOfMachine = (): number => Date.now() - performance.now();

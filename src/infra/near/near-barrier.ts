@@ -23,13 +23,19 @@ const WAIT_MS = LEASE_MS + 50;
 const COUNTS_MS = 10 * LEASE_MS;
 const KEPT_MS = 86_400_000;
 
+/** One question, and who has answered it. */
+interface Round {
+  answered: Set<string>;
+  changed: () => void;
+}
+
 /**
  * What lets nobody say "it is done" while another process still remembers how it was. Redis tells every reader of a
  * change before it passes on a question that comes later, so a reader that has answered has heard of the change. One
  * that does not answer has no lease any more after `WAIT_MS`.
  */
 export class NearBarrier {
-  private readonly rounds = new Map<string, { answered: Set<string>; changed: () => void }>();
+  private readonly rounds = new Map<string, Round>();
   private count = 0;
 
   constructor(
@@ -39,6 +45,11 @@ export class NearBarrier {
   ) {
     redis.defineCommand('registerReader', { numberOfKeys: 1, lua: registerScript });
     redis.defineCommand('askReaders', { numberOfKeys: 1, lua: askScript });
+  }
+
+  /** @throws where Redis lets this process answer nobody: then every change would wait for it in vain. */
+  async tryAnswer(): Promise<void> {
+    await this.redis.publish(this.names.own, '');
   }
 
   /** From its answer on every change waits for this process. */
@@ -53,10 +64,12 @@ export class NearBarrier {
   /** Resolves when no other process uses anything that was changed before the call. Redis away, that takes a lease. */
   async passed(): Promise<void> {
     const number = String(++this.count);
+    const round: Round = { answered: new Set(), changed: () => undefined };
+    this.rounds.set(number, round);
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<void>((resolve) => (timer = setTimeout(resolve, WAIT_MS)));
     try {
-      await Promise.race([this.allAnswer(number).catch(() => late), late]);
+      await Promise.race([this.allAnswer(number, round).catch(() => late), late]);
     } finally {
       clearTimeout(timer);
       this.rounds.delete(number);
@@ -78,13 +91,11 @@ export class NearBarrier {
     }
   }
 
-  private async allAnswer(number: string): Promise<void> {
+  private async allAnswer(number: string, round: Round): Promise<void> {
     const isListening = await this.link.listen().then(
       () => true,
       () => false,
     );
-    const round = { answered: new Set<string>(), changed: (): void => undefined };
-    this.rounds.set(number, round);
     const { id, readers, all } = this.names;
     const others = await this.redis.askReaders(readers, id, all, `${id} ${number}`, WAIT_MS);
     if (others?.length === 0) return;

@@ -1,4 +1,4 @@
-import { BeforeApplicationShutdown, Inject, Injectable, OnApplicationShutdown } from '@nestjs/common';
+import { BeforeApplicationShutdown, Inject, Injectable, Logger, OnApplicationShutdown } from '@nestjs/common';
 import { ChainableCommander, Redis } from 'ioredis';
 import { CONFIG, Config } from '../../config/config';
 import { NearBarrier } from './near-barrier';
@@ -7,6 +7,8 @@ import { NearLease } from './near-lease';
 import { NearLink } from './near-link';
 import { nearLookups } from './near-metrics';
 import { NearNames } from './near-names';
+
+const REFUSED = /^(NOPERM|ERR unknown)/i;
 
 /** One command that reads one key: as the next of a pipeline, and by itself. */
 interface Question<A> {
@@ -25,6 +27,8 @@ export class NearCache implements BeforeApplicationShutdown, OnApplicationShutdo
   private readonly lease = new NearLease(() => this.prove());
   private readonly link: NearLink;
   private readonly barrier: NearBarrier;
+  private readonly logger = new Logger('NearCache');
+  private wasTold = false;
   private isOff: boolean;
 
   constructor(
@@ -110,8 +114,20 @@ export class NearCache implements BeforeApplicationShutdown, OnApplicationShutdo
 
   /** In this order: what changes after the registration waits for this process, what changed before it has been heard. */
   private async prove(): Promise<void> {
-    await this.link.arm();
-    await this.barrier.register();
-    await this.link.catchUp();
+    try {
+      if (!this.link.isArmed) await this.barrier.tryAnswer();
+      await this.link.arm();
+      await this.barrier.register();
+      await this.link.catchUp();
+    } catch (error) {
+      this.tellOnce(error as Error);
+      throw error;
+    }
+  }
+
+  private tellOnce({ message }: Error): void {
+    if (this.wasTold || !REFUSED.test(message)) return;
+    this.wasTold = true;
+    this.logger.warn(`nothing is kept in memory, every answer is read: ${message}`);
   }
 }

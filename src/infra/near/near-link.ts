@@ -1,11 +1,9 @@
-import { Logger } from '@nestjs/common';
 import { Redis } from 'ioredis';
 import { Config } from '../../config/config';
 import { connectRedis } from '../redis/connect-redis';
 
 /** Where Redis says what has changed, to connections that follow another one's reads. */
 const INVALIDATIONS = '__redis__:invalidate';
-const REFUSED = /^(NOPERM|ERR unknown)/i;
 
 interface Heard {
   /** Null: every key. */
@@ -20,12 +18,10 @@ interface Heard {
  * as in "Client-side caching in Redis"), and on which processes talk to each other. With either connection all is lost.
  */
 export class NearLink {
-  private readonly logger = new Logger('NearCache');
   private readonly subscriber: Redis;
   private subscriberId?: number;
   private subscribers = 0;
   private listening?: Promise<void>;
-  private wasTold = false;
   private losses = 0;
   /** Whether Redis follows what is read. */
   isArmed = false;
@@ -65,13 +61,10 @@ export class NearLink {
   async arm(): Promise<void> {
     if (this.isArmed) return;
     const { losses } = this;
-    try {
-      await this.listen();
-      await this.redis.client('TRACKING', 'ON', 'REDIRECT', this.subscriberId ?? 0, 'OPTIN');
-    } catch (error) {
-      this.tellOnce(error as Error);
-      throw error;
-    }
+    await this.listen();
+    await this.redis.client('TRACKING', 'ON', 'REDIRECT', this.subscriberId ?? 0, 'OPTIN');
+    // To see whether it is allowed; the next command is followed in vain.
+    await this.redis.client('CACHING', 'YES');
     if (losses !== this.losses) throw new Error('Connection is closed.');
     this.isArmed = true;
   }
@@ -109,11 +102,5 @@ export class NearLink {
     this.losses++;
     this.isArmed = false;
     this.heard.lost();
-  }
-
-  private tellOnce({ message }: Error): void {
-    if (this.wasTold || !REFUSED.test(message)) return;
-    this.wasTold = true;
-    this.logger.warn(`nothing is kept in memory, every answer is read: ${message}`);
   }
 }
