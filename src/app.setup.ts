@@ -18,7 +18,7 @@ import { serveRedoc } from './doors/http/redoc';
 import { sendProblem } from './doors/http/problem.filter';
 import { refuseIncompleteRequests } from './doors/http/refuse-incomplete';
 import { requestId } from './doors/http/request-id';
-import { setSecurityHeaders } from './doors/http/security-headers';
+import { securityHeaders, setSecurityHeaders } from './doors/http/security-headers';
 import { createLoggers } from './infra/logging/create-logger';
 import { NestLogger } from './infra/logging/nest-logger';
 
@@ -30,6 +30,7 @@ const BODY_LIMIT = 64 * 1024;
  */
 export async function createApp(config: Config): Promise<NestFastifyApplication> {
   const { logger, accessLogger } = createLoggers(config);
+  const headers = securityHeaders(config.PUBLIC_URL.startsWith('https:'));
   const adapter = new FastifyAdapter({
     bodyLimit: BODY_LIMIT,
     http: { requireHostHeader: false },
@@ -44,7 +45,8 @@ export async function createApp(config: Config): Promise<NestFastifyApplication>
     routerOptions: { maxParamLength: 200 },
     schemaController: noRouteSchemas,
     frameworkErrors: (cause: Error, request: FastifyRequest, reply: FastifyReply) =>
-      sendProblem(reply, request.id, malformedRequest({ cause })),
+      // No hook has run.
+      sendProblem(reply.headers(headers), request.id, malformedRequest({ cause })),
     clientErrorHandler: answerUnreadableRequests,
   });
   const app = await NestFactory.create<NestFastifyApplication>(AppModule.with(config), adapter, {
@@ -57,12 +59,12 @@ export async function createApp(config: Config): Promise<NestFastifyApplication>
     void reply.header('X-Request-ID', request.id);
     done();
   });
+  setSecurityHeaders(fastify, headers);
   logRequests(fastify, accessLogger);
   closeIdleConnections(fastify);
   refuseIncompleteRequests(fastify);
   readJsonBodies(fastify);
   await app.register(cookie);
-  setSecurityHeaders(fastify, config.PUBLIC_URL.startsWith('https:'));
   // Not Nest's enableCors: that answers before our hooks, and what it refuses is no problem document.
   await app.register(cors, {
     origin: config.CORS_ALLOWED_ORIGINS,

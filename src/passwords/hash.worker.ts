@@ -4,7 +4,7 @@
  * loaded with the first of them: the dictionaries alone would take a start of the service a tenth of a second a thread.
  */
 import { compareSync, hashSync } from 'bcrypt';
-import { setPriority } from 'node:os';
+import { getPriority, setPriority } from 'node:os';
 import { BCRYPT_MAX_BYTES } from './bcrypt-limit';
 
 export type HashTask =
@@ -12,8 +12,10 @@ export type HashTask =
   | { kind: 'verify'; password: string; hash: string }
   | { kind: 'score'; password: string; about: string[] };
 
-// On Linux a thread has a priority of its own, setpriority(2): hashes take what requests leave of the cores.
-if (process.platform === 'linux') setPriority(10);
+// On Linux a thread has a priority of its own, setpriority(2): hashes take what requests leave of the cores. Only root may
+// raise one, so a process that was started with a lower priority than this keeps it.
+const PRIORITY = 10;
+if (process.platform === 'linux' && getPriority() < PRIORITY) setPriority(PRIORITY);
 
 export default async function run(task: HashTask): Promise<string | boolean | number> {
   switch (task.kind) {

@@ -1,5 +1,6 @@
 import { createTestDatabase, TestDatabase } from '../support/database';
 import { startService, TestService } from '../support/app';
+import { exchange } from '../support/raw-http';
 import { newPerson, newSignedIn, Person, register, tokenIn } from '../support/people';
 import { ServicePlace } from '../support/service-process';
 
@@ -14,20 +15,37 @@ describe('The door', () => {
   });
   afterAll(() => service.stop());
 
-  it('sends headers that let no browser frame, sniff or run anything, with errors too', async () => {
-    for (const path of ['/health/live', '/v1/users/me', '/nothing']) {
-      const { headers } = await service.client().get(path);
+  it('sends headers that let no browser frame, sniff or run anything, and no cache keep it, with errors too', async () => {
+    const { accessToken } = await newSignedIn(service);
+    const requests: [head: string, status: number][] = [
+      ['GET /health/live HTTP/1.1\r\nHost: id.test', 200],
+      [`GET /v1/users/me HTTP/1.1\r\nHost: id.test\r\nAuthorization: Bearer ${accessToken}`, 200],
+      [`GET /v1/auth/sessions HTTP/1.1\r\nHost: id.test\r\nAuthorization: Bearer ${accessToken}`, 200],
+      ['GET /v1/users/me HTTP/1.1\r\nHost: id.test', 401],
+      ['HEAD /v1/users/me HTTP/1.1\r\nHost: id.test', 401],
+      ['GET /nothing HTTP/1.1\r\nHost: id.test', 404],
+      ['OPTIONS /v1/users/me HTTP/1.1\r\nHost: id.test', 400],
+      ['GET /health/live HTTP/1.1', 400],
+      ['GET /%zz HTTP/1.1\r\nHost: id.test', 400],
+      [`GET /v1/users/${'x'.repeat(300)} HTTP/1.1\r\nHost: id.test`, 400],
+    ];
+    for (const [head, expected] of requests) {
+      const { status, headers } = await exchange(service.url, `${head}\r\nConnection: close\r\n\r\n`);
+      expect([head, status]).toEqual([head, expected]);
       expect(headers).toMatchObject({
         'content-security-policy': "default-src 'none';frame-ancestors 'none'",
         'strict-transport-security': 'max-age=31536000; includeSubDomains',
         'x-content-type-options': 'nosniff',
         'x-frame-options': 'SAMEORIGIN',
         'referrer-policy': 'no-referrer',
+        'cache-control': 'no-store',
         'x-request-id': expect.stringMatching(/^[0-9a-f-]{36}$/),
       });
       expect(headers).not.toHaveProperty('x-powered-by');
       expect(headers).not.toHaveProperty('server');
     }
+    const { headers } = await service.client().get('/.well-known/jwks.json').expect(200);
+    expect(headers['cache-control']).toBe('public, max-age=300');
   });
 
   describe('for other origins', () => {

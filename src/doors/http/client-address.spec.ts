@@ -24,6 +24,8 @@ describe('The address of a client', () => {
     ['2001:DB8::1', '2001:DB8::1'],
     ['::FFFF:198.51.100.7', '198.51.100.7'],
     ['[::ffff:198.51.100.7]:4431', '198.51.100.7'],
+    ['fe80::1%eth0', 'fe80::1'],
+    [`fe80::1%${'eyJ.'.repeat(50)}`, 'fe80::1'],
   ])('is read however proxies write it: %s', async (forwarded, address) => {
     expect(await seenBy(['10.0.0.0/8'], PROXY, forwarded)).toBe(address);
   });
@@ -34,6 +36,14 @@ describe('The address of a client', () => {
       expect(await seenBy(['10.0.0.0/8'], PROXY, forwarded)).toBe(PROXY);
     },
   );
+
+  it.each([
+    ['::ffff:10.1.2.3', 'rubbish', '10.1.2.3'],
+    ['::ffff:192.0.2.1', undefined, '192.0.2.1'],
+    ['fe80::7%eth0', undefined, 'fe80::7'],
+  ])('is written in one way where it is the peer %s itself', async (peer, forwarded, address) => {
+    expect(await seenBy(['10.0.0.0/8'], peer, forwarded)).toBe(address);
+  });
 
   it.each([
     ['192.0.2.1', ['10.0.0.0/8']],

@@ -2,7 +2,9 @@ import { isIP } from 'node:net';
 import type { FastifyRequest } from 'fastify';
 import { Cidr, inRanges, parseCidr } from '../../config/cidr';
 
+/** What an address may have that is no part of it: IPv4 written as IPv6, or a name of the machine's interface. */
 const MAPPED = /^::ffff:(?=\d+\.)/i;
+const ZONE = /%.*$/;
 
 /**
  * Which hops of X-Forwarded-For to believe, for Fastify's `trustProxy`: the client is the rightmost hop that is not
@@ -16,11 +18,15 @@ export function trustedProxies(cidrs: readonly string[]): false | ((address: str
 /** The client's address; where a trusted proxy passed on something that is none, the proxy's own. */
 export function clientAddress(request: FastifyRequest): string {
   const { ip } = request;
-  if (isIP(ip) && !MAPPED.test(ip)) return ip;
-  // Some proxies add the port: 203.0.113.7:4431, [2001:db8::1]:4431.
-  const address = ip
+  if (isIP(ip) && !MAPPED.test(ip) && !ip.includes('%')) return ip;
+  const candidates = [ip, request.socket.remoteAddress ?? ''].map(plain);
+  return candidates.find((address) => isIP(address)) ?? '0.0.0.0';
+}
+
+/** Some proxies add the port: 203.0.113.7:4431, [2001:db8::1]:4431. */
+const plain = (text: string): string =>
+  text
     .replace(/^\[(.+)\](:\d+)?$/, '$1')
     .replace(/^(\d+(?:\.\d+){3}):\d+$/, '$1')
-    .replace(MAPPED, '');
-  return isIP(address) ? address : (request.socket.remoteAddress ?? '0.0.0.0');
-}
+    .replace(MAPPED, '')
+    .replace(ZONE, '');

@@ -6,8 +6,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 const EVERY_MS = 100;
 /** For clients that are silent: by then most have asked once more, and were told that it was the last time. */
 const LINGER_MS = 10_000;
-/** For requests that are under way then. */
-const LAST_MS = 15_000;
+/** For requests that are under way then: longer than one may take to arrive. */
+const LAST_MS = 30_000;
 
 /**
  * A server that is closing closes the connections that are idle at that moment, and no others: one whose reply is

@@ -14,18 +14,30 @@ const DOCS_POLICY = [
   "frame-ancestors 'none'",
 ].join('; ');
 
-/** Headers for an API that is never framed and runs no script; the documentation pages get a policy that fits them. */
-export function setSecurityHeaders(fastify: FastifyInstance, https: boolean): void {
-  const headers = headersOf({
-    contentSecurityPolicy: {
-      useDefaults: false,
-      directives: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] },
-    },
-    // Over plain http the header means nothing, and localhost would remember it.
-    strictTransportSecurity: https && { maxAge: 31_536_000, includeSubDomains: true },
-    crossOriginResourcePolicy: { policy: 'cross-origin' },
-    referrerPolicy: { policy: 'no-referrer' },
-  });
+export type Headers = NodeJS.Dict<number | string | string[]>;
+
+/**
+ * Headers for an API that is never framed and runs no script. Nothing is stored on the way unless its route says so: a
+ * cache that knows of `Authorization` would still give one service's reply to whoever sends another `X-API-Key`, or none.
+ */
+export function securityHeaders(https: boolean): Headers {
+  return {
+    'cache-control': 'no-store',
+    ...ofHelmet({
+      contentSecurityPolicy: {
+        useDefaults: false,
+        directives: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] },
+      },
+      // Over plain http the header means nothing, and localhost would remember it.
+      strictTransportSecurity: https && { maxAge: 31_536_000, includeSubDomains: true },
+      crossOriginResourcePolicy: { policy: 'cross-origin' },
+      referrerPolicy: { policy: 'no-referrer' },
+    }),
+  };
+}
+
+/** Sets them with every reply; the documentation pages get a policy that fits them. */
+export function setSecurityHeaders(fastify: FastifyInstance, headers: Headers): void {
   fastify.addHook('onRequest', (request, reply, done) => {
     void reply.headers(headers);
     if (/^\/(docs|redoc)(\/|$|\?)/.test(request.url))
@@ -35,7 +47,7 @@ export function setSecurityHeaders(fastify: FastifyInstance, https: boolean): vo
 }
 
 /** What helmet sets. It would work the same headers out for every request, so it is asked once. */
-function headersOf(options: HelmetOptions): NodeJS.Dict<number | string | string[]> {
+function ofHelmet(options: HelmetOptions): Headers {
   const request = new IncomingMessage(new Socket());
   const response = new ServerResponse(request);
   helmet(options)(request, response, () => undefined);

@@ -4,7 +4,7 @@ import { FastifyAdapter, NestFastifyApplication } from '@nestjs/platform-fastify
 import { Test } from '@nestjs/testing';
 import { ConfigModule } from '../../../config/config.module';
 import { loadConfig } from '../../../config/config';
-import { setSecurityHeaders } from '../security-headers';
+import { securityHeaders, setSecurityHeaders } from '../security-headers';
 import { PagesController } from './pages.controller';
 
 let app: NestFastifyApplication;
@@ -16,7 +16,7 @@ beforeAll(async () => {
     controllers: [PagesController],
   }).compile();
   app = module.createNestApplication<NestFastifyApplication>(new FastifyAdapter(), { logger: false });
-  setSecurityHeaders(app.getHttpAdapter().getInstance(), true);
+  setSecurityHeaders(app.getHttpAdapter().getInstance(), securityHeaders(true));
   await app.listen(0, '127.0.0.1');
   url = await app.getUrl();
 });
