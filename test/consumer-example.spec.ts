@@ -162,6 +162,26 @@ describe('The consumer example', () => {
     expect(await stop(consumer, 'SIGTERM')).toBe(0);
   });
 
+  it('goes on when its connection is lost in the middle of a transaction', async () => {
+    const consumer = start('only');
+    await finished(await publish(1));
+    await redis.del(STREAM_KEY);
+    await database.query('TRUNCATE handled_events, activity');
+    const locker = await database.connect();
+    locker.on('error', () => undefined);
+    await locker.query('BEGIN; LOCK activity');
+    const ids = await publish(5);
+    const waiting = (): Promise<number | null> =>
+      one(`SELECT max(pid) AS value FROM pg_stat_activity
+           WHERE wait_event_type = 'Lock' AND query LIKE 'INSERT INTO activity%'`);
+    await eventually(async () => (await waiting()) !== null, 'the middle of a transaction');
+    // Nothing says goodbye; PostgreSQL ends all other connections too, and recovers.
+    process.kill((await waiting())!, 'SIGKILL');
+    locker.release(true);
+    await finished(ids);
+    expect(await stop(consumer, 'SIGTERM')).toBe(0);
+  });
+
   it('needs no more of Redis than the README says', async () => {
     const readme = readFileSync(join(__dirname, '../docs/subscribers/README.md'), 'utf8');
     const [, rules] = /`ACL SETUSER billing on >… ([^`]+)`/.exec(readme)!;

@@ -20,6 +20,7 @@ const deadlines = { connectionTimeoutMillis: 2_000, query_timeout: 5_000 };
 const database = new pg.Pool({ connectionString: DATABASE_URL, max: 2, ...deadlines });
 // Whoever uses a connection is told; an unheard 'error' would end the process.
 for (const emitter of [redis, database]) emitter.on('error', () => undefined);
+database.on('connect', (connection) => connection.on('error', () => undefined));
 
 /** What this consumer is for: here, how much happened to each user. It runs inside the transaction that it is given. */
 async function effect(tx, event) {
