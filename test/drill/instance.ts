@@ -22,6 +22,8 @@ export class Instance {
   readonly url: string;
   /** What it wrote, over all its starts. */
   output = '';
+  /** What it wrote last before each end that nobody had asked for. */
+  readonly crashes: string[] = [];
   private child?: ChildProcess;
   private wasEnded = false;
   /** When it was not there to answer, milliseconds of `performance.now()`; the last may go on. */
@@ -81,7 +83,9 @@ export class Instance {
         this.output = (this.output + chunk.toString()).slice(-KEPT_OUTPUT);
       });
     child.once('exit', () => {
-      if (this.child === child && !this.isAbsent(performance.now())) this.leave();
+      if (this.child !== child || this.isAbsent(performance.now())) return;
+      this.crashes.push(this.output.slice(-1_000));
+      this.leave();
     });
     await this.ready();
     this.absences.at(-1)!.to = performance.now();

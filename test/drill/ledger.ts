@@ -96,7 +96,10 @@ export class Ledger {
       return row!.missing;
     };
     if (recorded.length > 0 && !(await until(async () => (await missing()) === 0)))
-      findings.add('the subscriber misses events', `${await missing()} of ${recorded.length}`);
+      findings.add(
+        'the subscriber misses events',
+        `${await missing()} of ${recorded.length}; it said: ${this.world.subscriber.output.slice(-500)}`,
+      );
     const [counts] = await rowsOf<{ invented: number; handled: number; effects: number; aside: number }>(
       this.world,
       `SELECT (SELECT count(*)::int FROM handled_events h
@@ -132,12 +135,15 @@ function checkActions(recorded: Recorded[], people: People, findings: Findings):
   for (const id of people.signedIn) if (!signIns.has(id)) findings.add('a sign-in is not on record', id);
   const signOuts = sessionsOf('user.logout');
   for (const id of people.signedOut) if (!signOuts.has(id)) findings.add('a sign-out is not on record', id);
-  const others = [...signIns].filter((id) => !people.signedIn.has(id!)).length;
-  if (others > people.unclearSignIns)
-    findings.add(
-      'sign-ins are on record that nobody made',
-      `${others}, ${people.unclearSignIns} were unclear`,
-    );
+  const others = (recorded: Set<string | null>, known: Set<string>): number =>
+    [...recorded].filter((id) => !known.has(id!)).length;
+  const invented = [
+    ['sign-ins', others(signIns, people.signedIn), people.unclearSignIns],
+    ['sign-outs', others(signOuts, people.signedOut), people.unclearSignOuts],
+  ] as const;
+  for (const [what, count, unclear] of invented)
+    if (count > unclear)
+      findings.add(`${what} are on record that nobody made`, `${count}, ${unclear} were unclear`);
 }
 
 async function rowsOf<T extends object>(world: World, sql: string): Promise<T[]> {

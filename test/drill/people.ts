@@ -25,6 +25,8 @@ export class People {
   readonly signedOut = new Set<string>();
   /** Sign-ins of which nobody knows what became of them. */
   unclearSignIns = 0;
+  /** The same of sign-outs. */
+  unclearSignOuts = 0;
 
   constructor(private readonly witness: Witness) {}
 
@@ -89,6 +91,7 @@ export class People {
       body: {},
     });
     if (answer.status === 200) this.signedOut.add(tokens.sessionId);
+    else this.unclearSignOuts++;
     return answer;
   }
 

@@ -1,6 +1,6 @@
 import { Cast } from './cast';
 import { Seen } from './fault';
-import { guessPassword, knockWhenOver, signIn, signOut } from './habits/come-and-go';
+import { guessPassword, knockWhenOver, presentForgeries, signIn, signOut } from './habits/come-and-go';
 import { presentSpentTokens, refreshInChains } from './habits/refresh';
 import { askPermission, staySignedIn } from './habits/stay-signed-in';
 import { askReadiness, askStoreless } from './habits/storeless';
@@ -12,6 +12,8 @@ import type { World } from './world';
 export interface WatchOptions {
   /** What people do beside the usual. */
   habits?: (cast: Cast) => Habit[];
+  /** Whether something that is needed goes away. Where nothing is refused then, nothing was broken, and nothing seen. */
+  refuses?: boolean;
   /** Called when all is well again, and nobody asks anything any more. */
   after?: (watch: Watch) => Promise<void>;
 }
@@ -29,7 +31,7 @@ export class Watch {
   static async run(
     world: World,
     fault: (watch: Watch) => Promise<void>,
-    { habits, after }: WatchOptions,
+    { habits, refuses = false, after }: WatchOptions,
   ): Promise<Seen> {
     await world.ready();
     const ledger = await Ledger.open(world);
@@ -45,6 +47,7 @@ export class Watch {
       guessPassword(cast),
       signOut(cast),
       knockWhenOver(cast),
+      presentForgeries(cast),
       askStoreless(witness),
       askReadiness(witness),
       ...(habits?.(cast) ?? []),
@@ -63,6 +66,9 @@ export class Watch {
     witness.close();
     await ledger.check(cast.people, witness.findings);
     const { answers, slowestMs, findings } = witness;
+    if (refuses && !answers['503']) findings.add('the drill itself failed', 'nothing was refused');
+    for (const { name, crashes } of world.instances)
+      for (const crash of crashes.splice(0)) findings.add(`instance ${name} ended by itself`, crash);
     return { answers, slowestMs, wellAfterMs, notes: watch.notes, broken: findings.texts() };
   }
 

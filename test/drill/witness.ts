@@ -24,6 +24,7 @@ export interface Answer {
   body: Record<string, unknown>;
   /** Of a problem. */
   code?: string;
+  retryAfter?: string;
   /** The instance was ended before the answer, so that nobody knows what became of the request. */
   wasAbsent: boolean;
   /** Milliseconds of `performance.now()`. */
@@ -80,12 +81,13 @@ export class Witness {
   /** Asks, notes the answer, and finds what no answer may be: late, missing, or an error other than 503. */
   async ask(instance: Instance, call: Call): Promise<Answer> {
     const askedAt = performance.now();
-    const { status, text } = await this.send(instance, call);
+    const { status, text, retryAfter } = await this.send(instance, call);
     const now = performance.now();
     const wasAbsent = status === 0 && instance.wasAbsent(askedAt, now);
     const answer: Answer = {
       status,
       ...parse(text),
+      retryAfter,
       wasAbsent,
       askedAt,
       milliseconds: Math.round(now - askedAt),
@@ -102,7 +104,7 @@ export class Witness {
   }
 
   private note(instance: Instance, call: Call, answer: Answer, text: string): void {
-    const { status, milliseconds, wasAbsent } = answer;
+    const { status, code, milliseconds, retryAfter, wasAbsent } = answer;
     const name = status === 0 ? 'none' : String(status);
     this.answers[name] = (this.answers[name] ?? 0) + 1;
     if (wasAbsent) return;
@@ -113,13 +115,15 @@ export class Witness {
     const detail = `instance ${instance.name}, ${milliseconds} ms${said}`;
     if (milliseconds > ANSWER_MS) this.findings.add(`${which} took longer than 2 s`, detail);
     if (status === 0) this.findings.add(`${which} got no answer`, detail);
+    if (status === 503 && code !== undefined && !retryAfter)
+      this.findings.add(`${which} answered 503 without Retry-After`, detail);
     if (status >= 500 && status !== 503) this.findings.add(`${which} answered ${status}`, detail);
   }
 
   private send(
     instance: Instance,
     { method, path, token, body, headers }: Call,
-  ): Promise<{ status: number; text: string }> {
+  ): Promise<{ status: number; text: string; retryAfter?: string }> {
     return new Promise((resolve) => {
       const content = body && JSON.stringify(body);
       const call = request(instance.url + path, {
@@ -139,7 +143,9 @@ export class Witness {
       call.on('response', (reply) => {
         let text = '';
         reply.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
-        reply.on('end', () => resolve({ status: reply.statusCode!, text }));
+        reply.on('end', () =>
+          resolve({ status: reply.statusCode!, text, retryAfter: reply.headers['retry-after'] }),
+        );
         reply.on('error', fail);
       });
       call.on('timeout', () => call.destroy(new Error(`no answer in ${HANG_MS / 1000} s`)));

@@ -32,8 +32,9 @@ const clockOff = (name: string, offset: '+60s' | '-60s', words: string): Fault =
       await wrong.start({
         env: { LD_PRELOAD: library()!, FAKETIME: offset, FAKETIME_DONT_FAKE_MONOTONIC: '1' },
       });
-      const date = await dateOf(wrong);
-      watch.note(`it says so itself: its replies are dated ${Math.round((date - Date.now()) / 1000)} s off`);
+      const off = Math.round(((await dateOf(wrong)) - Date.now()) / 1000);
+      watch.note(`it says so itself: its replies are dated ${off} s off`);
+      if (Math.abs(off - parseInt(offset)) > 5) watch.broken('the drill itself failed', 'its clock is right');
       for (const [here, there] of [
         [right, wrong],
         [wrong, right],

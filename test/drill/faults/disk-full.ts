@@ -164,6 +164,7 @@ export const diskFull: Fault = {
             }
           },
           {
+            refuses: true,
             after: async (watch) => {
               const { started } = supervisor;
               watch.note(

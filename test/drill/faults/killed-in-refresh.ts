@@ -2,8 +2,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Fault } from '../fault';
 import { Tokens, tokensOf } from '../people';
 import type { Watch } from '../watch';
+import type { World } from '../world';
 
 const PEOPLE = 24;
+const TRIES = 20;
+/** For all of them to have asked, and for what is on its way to arrive. */
+const MOMENT_MS = 100;
 
 /** Somebody who refreshes without a pause; who gets no answer waits to be told where to ask again. */
 class Refresher {
@@ -51,9 +55,36 @@ class Refresher {
     return Number((await this.watch.world.redis.hget(`sessions:{${userId}}`, sessionId))?.split(' ')[0]);
   }
 
+  /** How often more than its owner was told. */
+  async ahead(): Promise<number> {
+    return (await this.count()) - this.counted - this.exchanged;
+  }
+
   static async start(watch: Watch): Promise<Refresher> {
     const refresher = new Refresher(watch, await watch.cast.people.enrol(), 0);
     return Object.assign(refresher, { counted: await refresher.count() });
+  }
+}
+
+async function countAhead(people: Refresher[]): Promise<number> {
+  return (await Promise.all(people.map((one) => one.ahead()))).filter((ahead) => ahead === 1).length;
+}
+
+/** Has Redis do what the first instance asked for when that one can no longer tell anybody: it is stopped meanwhile. */
+async function stopAfterExchange(
+  { servers, instances: [victim] }: World,
+  people: Refresher[],
+): Promise<void> {
+  for (let tries = 0; tries < TRIES; tries++) {
+    servers.freezeRedis();
+    await sleep(MOMENT_MS);
+    process.kill(victim.pid, 'SIGSTOP');
+    servers.thawRedis();
+    await sleep(MOMENT_MS);
+    // What it had sent to Redis may have been something else.
+    if ((await countAhead(people)) > 0) return;
+    process.kill(victim.pid, 'SIGCONT');
+    await sleep(MOMENT_MS);
   }
 }
 
@@ -73,22 +104,21 @@ export const killedInRefresh: Fault = {
       const elsewhere = new Promise<void>((resolve) => (goOn = resolve));
       const running = people.map((person) => person.run(() => isOver, elsewhere));
       await watch.last(1.5, 0.5);
+      await stopAfterExchange(world, people);
       await victim.end('SIGKILL');
       await sleep(100);
       const lost = people.filter(({ isLost }) => isLost);
-      const early = await Promise.all(
-        lost.map(async (one) => (await one.count()) - one.counted - one.exchanged),
-      );
+      const exchanged = await countAhead(lost);
+      if (exchanged === 0)
+        watch.broken('the drill itself failed', 'no token was exchanged without an answer');
       goOn();
       await watch.last(2, 0.5);
       isOver = true;
       await Promise.all(running);
       await victim.start();
-      watch.note(
-        `${lost.length} answers were lost, ${early.filter((ahead) => ahead === 1).length} of them of exchanged tokens`,
-      );
+      watch.note(`${lost.length} answers were lost, ${exchanged} of them of exchanged tokens`);
       for (const person of people) {
-        const ahead = (await person.count()) - person.counted - person.exchanged;
+        const ahead = await person.ahead();
         if (ahead !== 0)
           watch.broken('a session was not refreshed as often as its owner was told', `by ${ahead}`);
       }

@@ -12,23 +12,26 @@ export const postgresExhausted: Fault = {
   promise: '503 within 2 s where PostgreSQL is needed and no connection is left',
   isQuick: true,
   run: (world) =>
-    world.watch(async (watch) => {
-      // One is the operator's, who would not get in later.
-      const operator = await world.db.connect();
-      const taken: Client[] = [];
-      let isTaking = true;
-      const taking = Array.from({ length: TAKERS }, () => take(world, taken, () => isTaking));
-      try {
-        const end = performance.now() + (world.isQuick ? 1_500 : 5_000);
-        for (; performance.now() < end; await sleep(50)) await endService(operator);
-        watch.note(`${taken.length} connections taken`);
-      } finally {
-        isTaking = false;
-        await Promise.all(taking);
-        await Promise.all(taken.map((client) => client.end()));
-        operator.release();
-      }
-    }),
+    world.watch(
+      async (watch) => {
+        // One is the operator's, who would not get in later.
+        const operator = await world.db.connect();
+        const taken: Client[] = [];
+        let isTaking = true;
+        const taking = Array.from({ length: TAKERS }, () => take(world, taken, () => isTaking));
+        try {
+          const end = performance.now() + (world.isQuick ? 1_500 : 5_000);
+          for (; performance.now() < end; await sleep(50)) await endService(operator);
+          watch.note(`${taken.length} connections taken`);
+        } finally {
+          isTaking = false;
+          await Promise.all(taking);
+          await Promise.all(taken.map((client) => client.end()));
+          operator.release();
+        }
+      },
+      { refuses: true },
+    ),
 };
 
 /** Takes what there is, until told to stop. */

@@ -6,9 +6,12 @@ export const postgresKilled: Fault = {
   promise: '503 at once where PostgreSQL is needed; what was committed stays',
   isQuick: true,
   run: (world) =>
-    world.watch(async (watch) => {
-      await world.servers.killPostgres();
-      await watch.last(5, 1);
-      await world.servers.restartPostgres();
-    }),
+    world.watch(
+      async (watch) => {
+        await world.servers.killPostgres();
+        await watch.last(5, 1);
+        await world.servers.restartPostgres();
+      },
+      { refuses: true },
+    ),
 };

@@ -21,6 +21,7 @@ export const postgresTerminated: Fault = {
         ended += rowCount ?? 0;
         await sleep(EVERY_MS);
       }
+      if (ended === 0) watch.broken('the drill itself failed', 'there was no connection to end');
       watch.note(`${ended} connections ended`);
     }),
 };

@@ -39,6 +39,7 @@ export const redisFailover: Fault = {
           knocking = knock(watch, leavers);
         },
         {
+          refuses: true,
           after: async ({ cast }) => {
             await knocking;
             await presentSpent(cast, spent);

@@ -7,9 +7,12 @@ export const redisFrozen: Fault = {
   promise: '503 within 2 s where Redis is needed; nobody is signed out',
   isQuick: true,
   run: (world) =>
-    world.watch(async (watch) => {
-      world.servers.freezeRedis();
-      await watch.last(5, 2);
-      world.servers.thawRedis();
-    }),
+    world.watch(
+      async (watch) => {
+        world.servers.freezeRedis();
+        await watch.last(5, 2);
+        world.servers.thawRedis();
+      },
+      { refuses: true },
+    ),
 };

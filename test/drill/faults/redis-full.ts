@@ -15,22 +15,25 @@ export const redisFull: Fault = {
   promise: '503 for what would write to Redis; sessions can be read and ended; nothing is evicted',
   isQuick: true,
   run: (world) =>
-    world.watch(async ({ cast, witness }) => {
-      const { people } = cast;
-      const leaver = await people.enrol();
-      const seconds = world.isQuick ? 1.5 : 5;
-      try {
-        await limit(world);
-        for (const end = performance.now() + seconds * 1000; performance.now() < end; await sleep(100))
-          await fill(world);
-        const { status } = await people.signOut(witness.instances[0], leaver);
-        if (status === 200) cast.bury(leaver, 'was signed out of a full Redis');
-        else witness.findings.add(`a sign-out was answered ${status}`);
-      } finally {
-        await world.redis.config('SET', 'maxmemory', '0');
-        await world.redis.del(FILLER);
-      }
-    }),
+    world.watch(
+      async ({ cast, witness }) => {
+        const { people } = cast;
+        const leaver = await people.enrol();
+        const seconds = world.isQuick ? 1.5 : 5;
+        try {
+          await limit(world);
+          for (const end = performance.now() + seconds * 1000; performance.now() < end; await sleep(100))
+            await fill(world);
+          const { status } = await people.signOut(witness.instances[0], leaver);
+          if (status === 200) cast.bury(leaver, 'was signed out of a full Redis');
+          else witness.findings.add(`a sign-out was answered ${status}`);
+        } finally {
+          await world.redis.config('SET', 'maxmemory', '0');
+          await world.redis.del(FILLER);
+        }
+      },
+      { refuses: true },
+    ),
 };
 
 /** To little more than is in use. */

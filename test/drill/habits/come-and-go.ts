@@ -50,6 +50,26 @@ export const knockWhenOver = (cast: Cast): Habit => ({
   once: (turn) => knock(cast, cast.dead[turn % cast.dead.length]!),
 });
 
+/** Strangers come with a token of somebody's whose signature is not ours: 401, or 503. */
+export const presentForgeries = (cast: Cast): Habit => ({
+  everyMs: 500,
+  once: async (turn) => {
+    const { witness, people, living } = cast;
+    const { accessToken, refreshToken } = living[turn % living.length]!.tokens;
+    const instance = witness.instances[(turn >> 1) % 2]!;
+    const answers = await Promise.all([
+      people.me(instance, forged(accessToken)),
+      people.refresh(instance, forged(refreshToken)),
+    ]);
+    for (const { status } of answers)
+      if (status === 200) witness.findings.add('a forged token was taken', `instance ${instance.name}`);
+  },
+});
+
+/** Ten characters before its end, where each bit counts. */
+const forged = (token: string): string =>
+  token.slice(0, -10) + (token.at(-10) === 'A' ? 'B' : 'A') + token.slice(-9);
+
 async function knock({ witness, people }: Cast, { accessToken, refreshToken, why }: Dead): Promise<void> {
   await Promise.all(
     witness.instances.map(async (instance) => {
