@@ -1,7 +1,7 @@
 import { DatabaseJob, DatabaseResult } from './bare-database';
 import { BareJob } from './bare-server';
 import { Member } from './bench-service';
-import { BoundJob } from './bounds';
+import { Bound, BoundJob } from './bounds';
 import { Child } from './child';
 import { Lane, LoadJob, LoadResult } from './load';
 import { cpuTime } from './processes';
@@ -12,15 +12,13 @@ export type Measured = LoadResult & { cpu: number };
 
 /** One round: everything once, what a ratio compares close together. */
 export interface Round {
-  bcrypt: number;
+  bcrypt: Bound;
   signIn: Measured;
   idle: LoadResult;
   storm: LoadResult;
   /** Sign-ins a second meanwhile. */
   stormSignIns: number;
-  rsa: number;
-  /** Microseconds of a core for a signature. */
-  rsaCpu: number;
+  rsa: Bound;
   refresh8: Measured;
   refresh32: Measured;
   bare: Measured;
@@ -59,7 +57,7 @@ export const CHECK: Ask = {
 export class Measures {
   private readonly load = new Child<LoadJob, LoadResult>('load');
   private readonly background = new Child<LoadJob, LoadResult>('load');
-  private readonly bounds = new Child<BoundJob, number>('bounds');
+  private readonly bounds = new Child<BoundJob, Bound>('bounds');
   private readonly bareDatabase = new Child<DatabaseJob, DatabaseResult>('bare-database');
   private readonly bareServer = new Child<BareJob, string>('bare-server');
   private bareUrl = '';
@@ -88,7 +86,7 @@ export class Measures {
     const signIn = await this.signIn(this.load, 8, 3 * seconds);
     const idle = await this.trickle(4 * seconds);
     const { storm, stormSignIns } = await this.storm(4 * seconds);
-    const [rsa, rsaCpu] = await this.signatures(seconds);
+    const rsa = await this.bounds.run({ kind: 'rsa', seconds });
     return {
       bcrypt,
       signIn,
@@ -96,7 +94,6 @@ export class Measures {
       storm,
       stormSignIns,
       rsa,
-      rsaCpu,
       refresh32: await this.refresh(32, seconds),
       refresh8: await this.refresh(8, seconds),
       sessionsBusy: await this.ask(SESSIONS, BUSY_CLIENTS, seconds),
@@ -142,12 +139,6 @@ export class Measures {
     const before = cpuTime(pid);
     const result = await load.run(job);
     return { ...result, cpu: (cpuTime(pid) - before) / result.requests };
-  }
-
-  private async signatures(seconds: number): Promise<[perSecond: number, cpu: number]> {
-    const before = cpuTime(this.bounds.pid);
-    const perSecond = await this.bounds.run({ kind: 'rsa', seconds });
-    return [perSecond, (cpuTime(this.bounds.pid) - before) / (perSecond * seconds)];
   }
 
   private async database(clients: number, isRecorded: boolean, seconds: number): Promise<DatabaseResult> {

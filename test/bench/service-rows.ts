@@ -17,8 +17,8 @@ const perSecond = row('/s');
 const milliseconds = row('ms');
 const microseconds = row('µs');
 
-const bcrypt: Read = (r) => r.bcrypt;
-const rsa: Read = (r) => r.rsa;
+const bcrypt: Read = (r) => r.bcrypt.perSecond;
+const rsa: Read = (r) => r.rsa.perSecond;
 const bareRate: Read = (r) => r.bareBusy.perSecond;
 const bareCpu: Read = (r) => r.bareBusy.cpu;
 
@@ -59,7 +59,7 @@ const cpu: Row<Round>[] = [
     '… of a refresh, 32 users',
     (r) => r.refresh32.cpu,
     'a signature',
-    (r) => r.rsaCpu,
+    (r) => r.rsa.cpu,
   ),
   microseconds('… of the client that asks', (r) => r.bareBusy.clientCpu, 'bare', bareCpu),
 ];
