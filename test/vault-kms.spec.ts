@@ -47,6 +47,9 @@ afterAll(async () => {
   rmSync(folder, { recursive: true });
 });
 
+/** The renewal of the token with which the secret was wrapped comes when it comes. */
+const askedOfKeys = (): string[] => vault.asked.filter((question) => !question.endsWith('/renew-self'));
+
 const secrets = (): string[] => [...vault.secrets, SECRET.toString(), SECRET.toString('base64')];
 
 const expectFailure = (asked: Promise<unknown>, cause: RegExp): Promise<number> =>
@@ -99,7 +102,7 @@ describe('VaultKms, when Vault is in trouble', () => {
   it('asks no sooner than Vault says, and passes on when', async () => {
     vault.fail('throttled');
     expect(await expectFailure(kms.unwrap(wrapped, CONTEXT), /429/)).toBe(3);
-    expect(vault.asked).toHaveLength(1);
+    expect(askedOfKeys()).toHaveLength(1);
   });
 
   it('tells damage from trouble, however Vault numbers it', async () => {
@@ -150,7 +153,7 @@ describe('VaultKms, when Vault is in trouble', () => {
     expect(unpackWrapped(wrapped).version).toMatch(/^\d$/);
     zero[2] = '0'.charCodeAt(0);
     await expect(patient.unwrap(zero, CONTEXT)).rejects.toThrow(IntegrityError);
-    expect(vault.asked).toEqual([]);
+    expect(askedOfKeys()).toEqual([]);
   });
 
   it('puts no secret into an address', async () => {
@@ -206,7 +209,7 @@ describe('The token for Vault', () => {
         /^VAULT_TOKEN_FILE holds no token for Vault$/,
       );
       await error;
-      expect(vault.asked).toEqual([]);
+      expect(askedOfKeys()).toEqual([]);
     },
   );
 
