@@ -4,13 +4,12 @@ import { Relay } from '../src/infra/events/relay';
 import { startService } from './support/app';
 import { createTestDatabase, TestDatabase } from './support/database';
 import { EventWorld, eventually } from './support/event-world';
-import { hasKcat, KafkaBroker, KafkaRecord, readTopic, startMockBroker } from './support/kafka-brokers';
+import { whereKcatIs, KafkaBroker, KafkaRecord, readTopic, startMockBroker } from './support/kafka-brokers';
 import { newPerson } from './support/people';
 
 const TOPIC = 'user_service.events';
 
-const whereKcatIs = hasKcat ? describe : describe.skip;
-whereKcatIs(`the relay to Kafka${hasKcat ? '' : ', skipped: kcat is not on this machine'}`, () => {
+whereKcatIs('the relay to Kafka', () => {
   let broker: KafkaBroker;
   let stores: TestDatabase;
   let settings: Record<string, string>;

@@ -7,7 +7,7 @@ import { RelayRedis } from '../../src/infra/events/relay-redis';
 import { isFenced } from '../../src/infra/events/targets/kafka-producer';
 import { KafkaTopic } from '../../src/infra/events/targets/kafka-topic';
 import { RedisStream, STREAM_KEY } from '../../src/infra/events/targets/redis-stream';
-import { createTopic, hasKcat, KafkaBroker, readTopic, startMockBroker } from '../support/kafka-brokers';
+import { createTopic, whereKcatIs, KafkaBroker, readTopic, startMockBroker } from '../support/kafka-brokers';
 import { dataDirOf, makeTestFolder } from '../support/test-folder';
 import { ReadEvent, relayTargetContract, TargetWorld } from './relay-target.contract';
 
@@ -80,8 +80,7 @@ async function kafkaWorld(brokers: string, broker?: KafkaBroker): Promise<Target
 
 relayTargetContract('RedisStream', redisWorld);
 
-const whereKcatIs = hasKcat ? describe : describe.skip;
-whereKcatIs(`librdkafka's mock broker${hasKcat ? '' : ', skipped: kcat is not on this machine'}`, () => {
+whereKcatIs(`librdkafka's mock broker`, () => {
   relayTargetContract('KafkaTopic', async () => {
     const broker = await startMockBroker('unused');
     return kafkaWorld(broker.address, broker);

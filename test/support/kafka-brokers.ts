@@ -2,8 +2,14 @@ import { execFile, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { promisify } from 'node:util';
 
-/** Whether `kcat` is on this machine: its librdkafka has brokers in it, made for tests. */
-export const hasKcat = spawnSync('kcat', ['-V']).status === 0;
+const hasKcat = spawnSync('kcat', ['-V']).status === 0;
+
+/**
+ * Brokers for tests are in librdkafka, which comes with `kcat`: skipped where it is not installed, for nothing else that
+ * a bare machine has speaks Kafka.
+ */
+export const whereKcatIs = (title: string, tests: () => void): void =>
+  hasKcat ? describe(title, tests) : describe.skip(`${title}, skipped: kcat is not on this machine`, tests);
 
 export interface KafkaRecord {
   key: string;
