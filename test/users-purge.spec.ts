@@ -3,6 +3,7 @@ import { accountOf, deleteAccount, eventsOf } from './support/account-rows';
 import { eventually, startService, TestService } from './support/app';
 import { newSignedIn, newVerified, register, SignedIn } from './support/people';
 import { expectProblem } from './support/problem';
+import { refuseWrites } from './support/refused-writes';
 
 const DAY = 86_400_000;
 
@@ -291,17 +292,18 @@ describe('the purge of deleted accounts', () => {
       `SELECT id FROM users WHERE id = ANY($1) ORDER BY deleted_at LIMIT 1`,
       [ids],
     );
-    await service.db.query(`
-      CREATE FUNCTION refuse_purge() RETURNS trigger LANGUAGE plpgsql AS $$
-      BEGIN IF new.purged_at IS NOT NULL AND new.id = '${bad.id}' THEN
-        RAISE EXCEPTION 'no' USING ERRCODE = '${code}'; END IF; RETURN new; END $$`);
-    await service.db.query(
-      `CREATE TRIGGER refuse_purge BEFORE UPDATE ON users FOR EACH ROW EXECUTE FUNCTION refuse_purge()`,
-    );
+    const when = `NEW.purged_at IS NOT NULL AND NEW.id = '${bad.id}'`;
+    const accept = await refuseWrites(service.db, {
+      table: 'users',
+      of: 'UPDATE',
+      when,
+      message: 'no',
+      code,
+    });
     expect(await purge()).toBe(ids.length - 1);
     expect(await rowOf(bad.id)).toMatchObject({ purged_at: null, name: 'Gone' });
     expect(await eventsOf(service, bad.id, 'user.purged')).toEqual([]);
-    await service.db.query(`DROP FUNCTION refuse_purge CASCADE`);
+    await accept();
     expect(await purge()).toBe(1);
   });
 

@@ -2,6 +2,7 @@ import { eventually, startService, TestService } from '../support/app';
 import { auditEvents } from '../support/audit-events';
 import { newAdministrator, newSignedIn, SignedIn } from '../support/people';
 import { expectProblem } from '../support/problem';
+import { refuseWrites } from '../support/refused-writes';
 import { OwnServers, startOwnServers } from '../support/servers';
 import { newKey, newServiceAccount, withKey } from '../support/services';
 import { forgotten } from '../support/forgotten';
@@ -71,18 +72,14 @@ describe('while a store is away', () => {
   it('nothing is shown of somebody else where the look cannot be recorded', async () => {
     await others().expect(200);
     const before = await looks();
-    await service.db.query(`
-      CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS $$
-      BEGIN RAISE EXCEPTION 'no space left' USING ERRCODE = 'disk_full'; END $$`);
-    await service.db.query(
-      `CREATE TRIGGER full_disk BEFORE INSERT ON events FOR EACH ROW EXECUTE FUNCTION full_disk()`,
-    );
+    const refusal = { table: 'events', of: 'INSERT', message: 'no space left', code: 'disk_full' };
+    const accept = await refuseWrites(service.db, refusal);
     try {
       await expectProblem(others(), 503, 'unavailable');
       await expectProblem(byKey(), 503, 'unavailable');
       await own().expect(200);
     } finally {
-      await service.db.query('DROP TRIGGER full_disk ON events');
+      await accept();
     }
     expect(await looks()).toBe(before);
   });

@@ -4,6 +4,7 @@ import { Client, startService, TestService } from '../support/app';
 import { accountOf } from '../support/account-rows';
 import { askForReset, mailsSent } from '../support/mailed-links';
 import { newPerson, newSignedIn, PASSWORD, register, SignedIn, signIn, tokenIn } from '../support/people';
+import { refuseWrites } from '../support/refused-writes';
 import { WHOLE_EVENTS } from '../support/whole-events';
 
 const WRONG = 'Wrong-Password-1!';
@@ -359,17 +360,12 @@ describe('subscribers hear nothing of', () => {
   });
 
   describe('a change whose last statement fails:', () => {
+    let acceptMail: () => Promise<void>;
     beforeAll(async () => {
-      await service.db.query(`
-        CREATE FUNCTION refuse_mail() RETURNS trigger LANGUAGE plpgsql AS $$
-        BEGIN
-          RAISE EXCEPTION 'no room for mail' USING ERRCODE = 'disk_full';
-        END $$`);
-      await service.db.query(`
-        CREATE CONSTRAINT TRIGGER refuse_mail AFTER INSERT ON mail_outbox DEFERRABLE INITIALLY DEFERRED
-        FOR EACH ROW EXECUTE FUNCTION refuse_mail()`);
+      const refusal = { table: 'mail_outbox', of: 'INSERT', message: 'no room for mail', code: 'disk_full' };
+      acceptMail = await refuseWrites(service.db, { ...refusal, atCommit: true });
     });
-    afterAll(() => service.db.query(`DROP FUNCTION refuse_mail CASCADE`));
+    afterAll(() => acceptMail());
 
     it('a sign-up leaves no account, and the address free', async () => {
       const person = newPerson();

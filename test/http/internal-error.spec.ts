@@ -1,20 +1,14 @@
 import request from 'supertest';
 import { startService, TestService } from '../support/app';
 import { newPerson } from '../support/people';
+import { refuseWrites } from '../support/refused-writes';
 import { noteReply } from '../support/seen-replies';
 
 describe('a mistake of ours', () => {
   let service: TestService;
   beforeAll(async () => {
     service = await startService();
-    await service.db.query(`
-      CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$
-      BEGIN
-        RAISE EXCEPTION 'inner details %', NEW.subject;
-      END $$`);
-    await service.db.query(
-      `CREATE TRIGGER fail BEFORE INSERT ON events FOR EACH ROW EXECUTE FUNCTION fail()`,
-    );
+    await refuseWrites(service.db, { table: 'events', of: 'INSERT', message: 'inner details' });
   });
   afterAll(() => service.stop());
 

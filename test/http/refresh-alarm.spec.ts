@@ -2,6 +2,7 @@ import { startService, TestService } from '../support/app';
 import { eventsOf } from '../support/account-rows';
 import { isSignedIn, newSignedIn, SignedIn, signIn } from '../support/people';
 import { expectProblem } from '../support/problem';
+import { refuseWrites } from '../support/refused-writes';
 
 const PATH = '/v1/auth/refresh';
 
@@ -10,24 +11,18 @@ describe('a refresh token that is replayed while nothing can be recorded', () =>
   beforeAll(async () => {
     service = await startService();
   });
-  afterEach(() => service.db.query(`DROP FUNCTION IF EXISTS refuse_events CASCADE`));
+  let acceptEvents = (): Promise<void> => Promise.resolve();
+  afterEach(() => acceptEvents());
   afterAll(() => service.stop());
 
   const refresh = (refresh_token: string) => service.client().post(PATH, { refresh_token });
 
   /** From now on the transactions that record something of this subject fail as late as they can: at their commit. */
   async function refuseEventsOf(userId: string): Promise<void> {
-    await service.db.query(`
-      CREATE FUNCTION refuse_events() RETURNS trigger LANGUAGE plpgsql AS $$
-      BEGIN
-        RAISE EXCEPTION 'no room for events' USING ERRCODE = 'disk_full';
-      END $$`);
-    await service.db.query(`
-      CREATE CONSTRAINT TRIGGER refuse_events AFTER INSERT ON events DEFERRABLE INITIALLY DEFERRED
-      FOR EACH ROW WHEN (NEW.subject = 'user:${userId}') EXECUTE FUNCTION refuse_events()`);
+    const when = `NEW.subject = 'user:${userId}'`;
+    const refusal = { table: 'events', of: 'INSERT', when, message: 'no room for events', code: 'disk_full' };
+    acceptEvents = await refuseWrites(service.db, { ...refusal, atCommit: true });
   }
-
-  const acceptEvents = () => service.db.query(`DROP FUNCTION refuse_events CASCADE`);
 
   const epochOf = async ({ userId }: SignedIn): Promise<number> =>
     (await service.db.query(`SELECT session_epoch FROM users WHERE id = $1`, [userId]))[0].session_epoch;

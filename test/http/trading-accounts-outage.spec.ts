@@ -7,6 +7,7 @@ import { eventually, TestService } from '../support/app';
 import { LinkedAccount, linkAccount, newKiteUser, startServiceWithKite } from '../support/kite';
 import { newVerified, SignedIn } from '../support/people';
 import { expectProblem } from '../support/problem';
+import { refuseWrites, SHUTTING_DOWN } from '../support/refused-writes';
 import {
   App,
   callsDuring,
@@ -176,17 +177,9 @@ describe('trading accounts', () => {
 
   /** Has PostgreSQL refuse what would put a login in force, as a server does that shuts down. */
   const refusing = async (work: () => Promise<void>): Promise<void> => {
-    await service.db.query(`
-      CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS
-      $$ BEGIN RAISE EXCEPTION 'shutting down' USING ERRCODE = '57P01'; END $$`);
-    await service.db.query(
-      `CREATE TRIGGER refuse BEFORE UPDATE OF access_token ON trading_credentials EXECUTE FUNCTION refuse()`,
-    );
-    try {
-      await work();
-    } finally {
-      await service.db.query('DROP FUNCTION refuse CASCADE');
-    }
+    const table = 'trading_credentials';
+    const accept = await refuseWrites(service.db, { table, of: 'UPDATE OF access_token', ...SHUTTING_DOWN });
+    await work().finally(accept);
   };
 
   it('lose nothing that was in force when PostgreSQL fails between the login at Kite and the commit', async () => {
@@ -215,14 +208,9 @@ describe('trading accounts', () => {
 
   it('lose nothing when PostgreSQL fails in the middle of an unlink', async () => {
     const before = await state();
-    await service.db.query(`
-      CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS
-      $$ BEGIN RAISE EXCEPTION 'shutting down' USING ERRCODE = '57P01'; END $$`);
-    await service.db.query(`CREATE TRIGGER refuse BEFORE INSERT ON event_outbox EXECUTE FUNCTION refuse()`);
+    const accept = await refuseWrites(service.db, { table: 'event_outbox', of: 'INSERT', ...SHUTTING_DOWN });
     const { accountId, app } = accounts.verify;
-    await expectProblem(trader.unlink(accountId), 503, 'unavailable').finally(() =>
-      service.db.query('DROP FUNCTION refuse CASCADE'),
-    );
+    await expectProblem(trader.unlink(accountId), 503, 'unavailable').finally(accept);
     expect(await state()).toEqual(before);
     expect(livingAt(kite, app)).toHaveLength(1);
   });

@@ -5,6 +5,7 @@ import { TestService } from '../support/app';
 import { newKiteUser, startServiceWithKite } from '../support/kite';
 import { newVerified, SignedIn } from '../support/people';
 import { expectInvalid, expectProblem } from '../support/problem';
+import { refuseWrites, SHUTTING_DOWN } from '../support/refused-writes';
 import { App, callsDuring, livingAt, rowOf, rowsOf, Trader, typesOf } from '../support/trading-life';
 
 const DAY = 86_400_000;
@@ -141,14 +142,13 @@ describe('Idempotency-Key', () => {
 
   it('finds what a call has left whose process died before its reply', async () => {
     // As death leaves it: proved at Kite, and neither written nor taken back.
-    await service.db.query(`
-      CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS
-      $$ BEGIN RAISE EXCEPTION 'shutting down' USING ERRCODE = '57P01'; END $$;
-      CREATE TRIGGER refuse BEFORE UPDATE OF access_token ON trading_credentials EXECUTE FUNCTION refuse();
-      CREATE TRIGGER refuse BEFORE DELETE ON trading_accounts EXECUTE FUNCTION refuse()`);
-    await expectProblem(trader.link(app, body, 'k'), 503, 'unavailable').finally(() =>
-      service.db.query('DROP FUNCTION refuse CASCADE'),
-    );
+    const [table, of] = ['trading_credentials', 'UPDATE OF access_token'];
+    const writable = await refuseWrites(service.db, { table, of, ...SHUTTING_DOWN });
+    const removal = { table: 'trading_accounts', of: 'DELETE', ...SHUTTING_DOWN };
+    const removable = await refuseWrites(service.db, removal);
+    await expectProblem(trader.link(app, body, 'k'), 503, 'unavailable');
+    await writable();
+    await removable();
     await expectProblem(trader.link(app, body, 'k'), 409, 'broker_call_in_progress');
     service.advance(60_000);
     const again = await trader.link(app, body, 'k').expect(201);

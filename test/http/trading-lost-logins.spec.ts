@@ -4,6 +4,7 @@ import { eventually, TestService } from '../support/app';
 import { LinkedAccount, linkAccount, newKiteUser, startServiceWithKite } from '../support/kite';
 import { newVerified, SignedIn } from '../support/people';
 import { expectProblem } from '../support/problem';
+import { refuseWrites, SHUTTING_DOWN } from '../support/refused-writes';
 import {
   credentialsOf,
   expectExists,
@@ -133,13 +134,9 @@ describe('a login at Kite that was not kept', () => {
   });
 
   it('because PostgreSQL failed shows, too', async () => {
-    await service.db.query(`
-      CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS
-      $$ BEGIN RAISE EXCEPTION 'shutting down' USING ERRCODE = '57P01'; END $$;
-      CREATE TRIGGER refuse BEFORE UPDATE OF access_token ON trading_credentials EXECUTE FUNCTION refuse()`);
-    await expectProblem(trader.logIn(id, token()), 503, 'unavailable').finally(() =>
-      service.db.query('DROP FUNCTION refuse CASCADE'),
-    );
+    const [table, of] = ['trading_credentials', 'UPDATE OF access_token'];
+    const accept = await refuseWrites(service.db, { table, of, ...SHUTTING_DOWN });
+    await expectProblem(trader.logIn(id, token()), 503, 'unavailable').finally(accept);
     await settled(service);
     expect(await status()).toBe('session_expired');
   });
