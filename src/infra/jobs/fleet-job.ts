@@ -4,7 +4,7 @@ export interface FleetJob {
   name: string;
   /** One of `advisoryLocks`, and of this job alone. */
   lock: readonly [number, number];
-  /** From the end of one time to the beginning of the next, in whichever process. */
+  /** From the end of one time to the beginning of the next, in whichever process; after a failure five minutes at most. */
   everyMs: number;
   /** What a failure means, for the log: "Deleted accounts are not erased". */
   trouble: string;

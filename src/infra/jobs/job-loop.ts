@@ -12,6 +12,8 @@ import { Slots } from './slots';
 /** A process looks so often at least: marks may be lost, and whoever was at it may be dead. */
 const LOOK_MS = 60_000;
 const BUSY_MS = 5_000;
+/** After a failure: what was in the way is seldom there for an hour. */
+const RETRY_MS = 5 * 60_000;
 const STOP_MS = 2_000;
 
 export interface JobSurroundings {
@@ -105,11 +107,12 @@ export class JobLoop {
     const isDone = await this.tryOnce();
     if (this.stopping.signal.aborted) return;
     this.atStart = false;
-    this.notBefore = Date.now() + everyMs;
+    const restMs = isDone ? everyMs : Math.min(everyMs, RETRY_MS);
+    this.notBefore = Date.now() + restMs;
     jobRuns.inc({ task: name, result: isDone ? 'done' : 'failed' });
     const { marks } = this.around;
     // Without Redis, or with one that is full, each process goes by its own time.
-    this.isMarked = await marks.set(name, begunAt, everyMs).then(
+    this.isMarked = await marks.set(name, begunAt, restMs).then(
       () => true,
       () => false,
     );

@@ -25,8 +25,8 @@ export class JobMarks {
   }
 
   /** A time is over: the next is due so many milliseconds from now. */
-  async set(job: string, begunAt: number, everyMs: number): Promise<void> {
-    await this.redis.set(key(job), begunAt, 'PX', everyMs);
+  async set(job: string, begunAt: number, restMs: number): Promise<void> {
+    await this.redis.set(key(job), begunAt, 'PX', restMs);
   }
 
   async succeeded(job: string): Promise<void> {
