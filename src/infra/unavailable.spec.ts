@@ -20,6 +20,8 @@ describe('isUnavailable', () => {
     'CLUSTERDOWN Hash slot not served',
     'MOVED 3999 127.0.0.1:6381',
     'ASK 3999 127.0.0.1:6381',
+    // Of a node that took over between a script's loading and its use.
+    'NOSCRIPT No matching script. Please use EVAL.',
     'TRYAGAIN Multiple keys request during rehashing of slot',
     "Cluster isn't ready and enableOfflineQueue options is false",
     'Cluster is ended.',

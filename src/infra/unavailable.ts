@@ -37,7 +37,7 @@ const MESSAGES = [
   /^None of startup nodes is available/i,
   /^Too many Cluster redirections/i,
   /^All keys in the pipeline should belong to the same slots allocation group/i,
-  /^(MOVED|ASK|LOADING|READONLY|OOM|MISCONF|CLUSTERDOWN|MASTERDOWN|TRYAGAIN|BUSY|NOREPLICAS|UNKILLABLE|ERR max number of clients)/,
+  /^(MOVED|ASK|NOSCRIPT|LOADING|READONLY|OOM|MISCONF|CLUSTERDOWN|MASTERDOWN|TRYAGAIN|BUSY|NOREPLICAS|UNKILLABLE|ERR max number of clients)/,
 ];
 
 /**
