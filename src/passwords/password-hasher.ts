@@ -49,11 +49,12 @@ export class PasswordHasher implements OnModuleInit, OnApplicationShutdown {
 
   /** Null as hash takes as long as a wrong password, and is never right. @throws hashing_busy */
   async verify(password: string, hash: string | null): Promise<boolean> {
-    const matches = await this.run<boolean>({ kind: 'verify', password, hash: hash ?? this.decoy });
-    // A cheaper hash of former days must not tell that there is an account.
-    if (!matches && hash !== null && this.isOutdated(hash, '')) {
-      await this.run({ kind: 'verify', password, hash: this.decoy });
-    }
+    // A hash of former days, cheaper or another, must not tell by its time that there is an account.
+    const isOutdated = hash !== null && this.isOutdated(hash, '');
+    const [matches] = await Promise.all([
+      this.run<boolean>({ kind: 'verify', password, hash: hash ?? this.decoy }),
+      isOutdated && this.run<boolean>({ kind: 'verify', password, hash: this.decoy }),
+    ]);
     return matches && hash !== null;
   }
 

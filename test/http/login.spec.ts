@@ -425,9 +425,21 @@ describe('limits of failed sign-ins', () => {
 describe('the time of a sign-in', () => {
   let service: TestService;
   beforeAll(async () => {
-    service = await startService({ PASSWORD_BCRYPT_COST: '8' });
+    service = await startService({ PASSWORD_BCRYPT_COST: '10', PASSWORD_HASH_CONCURRENCY: '2' });
   });
   afterAll(() => service.stop());
+
+  it('does not tell an unknown address from a wrong password of a hash of former days', async () => {
+    const { email } = await register(service);
+    await setPasswordHash(service, email, bcryptHash(newPerson().password, 9));
+    expectSameTime(
+      await measureInTurns(
+        15,
+        () => failToSignIn(service.client(), email, 1),
+        () => failToSignIn(service.client(), newPerson().email, 1),
+      ),
+    );
+  });
 
   it('does not tell an unknown address from a wrong password', async () => {
     const { email } = await register(service);
