@@ -19,6 +19,8 @@ export interface LoadJob {
   lanes: Lane[];
   /** Runs as often as fits into so many seconds. */
   seconds: number;
+  /** Seconds of the same before those, which count for nothing but `requests` and `leadWorst`. */
+  lead?: number;
   /** How many ask at the same time, each going round its part of the lanes; without: as many as there are lanes. */
   clients?: number;
   /** Requests a second, sent on time whatever the answers do (open loop). Without: each client waits for its answer. */
@@ -28,11 +30,15 @@ export interface LoadJob {
 }
 
 export interface LoadResult {
+  /** All of them. */
   requests: number;
+  /** Of the answers within the seconds that count. A client that waits when they end goes on, and is not counted. */
   perSecond: number;
-  /** Milliseconds from when a request was sent. */
+  /** Milliseconds from when a request was sent, of those sent in the seconds that count. */
   p50: number;
   p99: number;
+  /** Milliseconds, of those sent before; 0 where nothing came before. */
+  leadWorst: number;
   /** Microseconds of a core that these clients took for each request. */
   clientCpu: number;
   /** Where the last request of each lane left its body. */
@@ -41,73 +47,89 @@ export interface LoadResult {
   replies: Record<string, unknown>[];
 }
 
+/** When a request was sent and answered, in milliseconds of `performance.now()`. */
+type Exchange = [sent: number, answered: number];
+
 const encoded = new WeakMap<Lane, Buffer>();
 
 answerJobs<LoadJob, LoadResult>(async (job) => {
   const clients = Math.min(job.clients ?? job.lanes.length, job.lanes.length);
   const connections = Array.from({ length: clients }, () => new Connection(job.url));
-  const times: number[] = [];
+  const exchanges: Exchange[] = [];
   const replies: Record<string, unknown>[] = [];
   const cpu = process.cpuUsage();
-  const began = performance.now();
-  if (job.once) await onceEach(job.lanes, connections, times, replies);
+  const began = performance.now() + (job.lead ?? 0) * 1000;
+  const end = job.once ? Infinity : began + job.seconds * 1000;
+  if (job.once) await onceEach(job.lanes, connections, exchanges, replies);
   else if (job.rate === undefined)
     await Promise.all(
-      connections.map((connection, i) => closedLoop(connection, partOf(job.lanes, i, clients), job, times)),
+      connections.map((connection, i) =>
+        closedLoop(connection, partOf(job.lanes, i, clients), end, exchanges),
+      ),
     );
-  else await openLoop(job, job.rate, connections, times);
-  const seconds = (performance.now() - began) / 1000;
+  else await openLoop(job, job.rate, end, connections, exchanges);
   const { user, system } = process.cpuUsage(cpu);
+  const seconds = (Math.min(end, performance.now()) - began) / 1000;
   for (const connection of connections) connection.close();
+  const times = exchanges.filter(([sent]) => sent >= began).map(took);
   times.sort((a, b) => a - b);
   return {
-    requests: times.length,
-    perSecond: times.length / seconds,
+    requests: exchanges.length,
+    perSecond: exchanges.filter(([, answered]) => answered >= began && answered <= end).length / seconds,
     p50: quantile(times, 0.5),
     p99: quantile(times, 0.99),
-    clientCpu: (user + system) / times.length,
+    leadWorst: Math.max(0, ...exchanges.filter(([sent]) => sent < began).map(took)),
+    clientCpu: (user + system) / exchanges.length,
     lanes: job.lanes,
     replies,
   };
 });
 
+const took = ([sent, answered]: Exchange): number => answered - sent;
+
 const partOf = (lanes: Lane[], client: number, clients: number): Lane[] =>
   lanes.filter((_lane, i) => i % clients === client);
 
-async function closedLoop(connection: Connection, lanes: Lane[], job: LoadJob, times: number[]) {
-  const end = performance.now() + job.seconds * 1000;
-  for (let i = 0; performance.now() < end; i++) await timed(connection, lanes[i % lanes.length]!, times);
+async function closedLoop(connection: Connection, lanes: Lane[], end: number, exchanges: Exchange[]) {
+  for (let i = 0; performance.now() < end; i++) await timed(connection, lanes[i % lanes.length]!, exchanges);
 }
 
-async function onceEach(lanes: Lane[], connections: Connection[], times: number[], replies: unknown[]) {
+async function onceEach(lanes: Lane[], connections: Connection[], exchanges: Exchange[], replies: unknown[]) {
   let next = 0;
   await Promise.all(
     connections.map(async (connection) => {
       for (let i = next++; i < lanes.length; i = next++) {
-        replies[i] = JSON.parse((await timed(connection, lanes[i]!, times)).toString());
+        replies[i] = JSON.parse((await timed(connection, lanes[i]!, exchanges)).toString());
       }
     }),
   );
 }
 
 /** Nobody waits for an answer, so a slow one delays no other request; a connection that is not free yet is left out. */
-async function openLoop(job: LoadJob, rate: number, connections: Connection[], times: number[]) {
+async function openLoop(
+  { url, lanes }: LoadJob,
+  rate: number,
+  end: number,
+  connections: Connection[],
+  exchanges: Exchange[],
+) {
   const began = performance.now();
   const requests: Promise<unknown>[] = [];
-  for (let i = 0; i < job.seconds * rate; i++) {
-    const early = began + (i * 1000) / rate - performance.now();
+  for (let i = 0, due = began; due < end; i++, due = began + (i * 1000) / rate) {
+    const early = due - performance.now();
     if (early > 0) await sleep(early);
-    const connection = connections.shift() ?? new Connection(job.url);
-    const lane = job.lanes[i % job.lanes.length]!;
-    requests.push(timed(connection, lane, times).then(() => connections.push(connection)));
+    const connection = connections.shift() ?? new Connection(url);
+    requests.push(
+      timed(connection, lanes[i % lanes.length]!, exchanges).then(() => connections.push(connection)),
+    );
   }
   await Promise.all(requests);
 }
 
-async function timed(connection: Connection, lane: Lane, times: number[]): Promise<Buffer> {
-  const began = performance.now();
+async function timed(connection: Connection, lane: Lane, exchanges: Exchange[]): Promise<Buffer> {
+  const sent = performance.now();
   const body = await send(connection, lane);
-  times.push(performance.now() - began);
+  exchanges.push([sent, performance.now()]);
   return body;
 }
 

@@ -42,6 +42,10 @@ export interface Round {
 const BUSY_CLIENTS = 16;
 const STORM_CLIENTS = 16;
 const STORM_RATE = 100;
+/** Seconds until as much is under way as will be, and all clients are connected. */
+const LEAD = 0.25;
+/** A sign-in with seven others before it takes most of a second. */
+const SIGN_IN_LEAD = 1.5;
 
 type Ask = Pick<Lane, 'method' | 'path' | 'body'>;
 
@@ -82,8 +86,8 @@ export class Measures {
 
   async round(): Promise<Round> {
     const { seconds } = this;
-    const bcrypt = await this.bounds.run({ kind: 'bcrypt', seconds: 3 * seconds });
-    const signIn = await this.signIn(this.load, 8, 3 * seconds);
+    const bcrypt = await this.bounds.run({ kind: 'bcrypt', seconds: 4 * seconds });
+    const signIn = await this.signIn(this.load, 8, 4 * seconds);
     const idle = await this.trickle(4 * seconds);
     const { storm, stormSignIns } = await this.storm(4 * seconds);
     const rsa = await this.bounds.run({ kind: 'rsa', seconds });
@@ -124,15 +128,20 @@ export class Measures {
 
   private async bare(clients: number, seconds: number): Promise<Measured> {
     const lanes = Array.from({ length: clients }, (): Lane => ({ method: 'GET', path: '/' }));
-    return this.counted(this.bareServer.pid, this.load, { url: this.bareUrl, lanes, seconds });
+    return this.counted(this.bareServer.pid, this.load, { url: this.bareUrl, lanes, seconds, lead: LEAD });
   }
 
   private async ask(what: Ask, clients: number, seconds: number): Promise<Measured> {
     return this.asked(this.load, this.readers(what, clients), seconds);
   }
 
-  private asked(load: Child<LoadJob, LoadResult>, lanes: Lane[], seconds: number): Promise<Measured> {
-    return this.counted(this.stage.pid, load, { url: this.stage.url, lanes, seconds });
+  private asked(
+    load: Child<LoadJob, LoadResult>,
+    lanes: Lane[],
+    seconds: number,
+    lead = LEAD,
+  ): Promise<Measured> {
+    return this.counted(this.stage.pid, load, { url: this.stage.url, lanes, seconds, lead });
   }
 
   private async counted(pid: number, load: Child<LoadJob, LoadResult>, job: LoadJob): Promise<Measured> {
@@ -172,7 +181,7 @@ export class Measures {
       path: '/v1/auth/login',
       body: { email, password, token_delivery: 'body' },
     }));
-    return this.asked(load, lanes, seconds);
+    return this.asked(load, lanes, seconds, SIGN_IN_LEAD);
   }
 
   /** Each client has a session of its own, whose token goes on from measurement to measurement. */
@@ -191,7 +200,7 @@ export class Measures {
 
   private async trickle(seconds: number): Promise<LoadResult> {
     const lanes = this.readers(SESSIONS, BUSY_CLIENTS);
-    return this.load.run({ url: this.stage.url, lanes, seconds, rate: STORM_RATE });
+    return this.load.run({ url: this.stage.url, lanes, seconds, rate: STORM_RATE, lead: SIGN_IN_LEAD });
   }
 
   /** The trickle while people sign in as fast as they are let. */

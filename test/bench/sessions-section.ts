@@ -12,7 +12,9 @@ import { copySessions } from './stored-sessions';
 /** Who asks: the same number in both, each with a session of its own. */
 const ACTIVE = 1_000;
 const CLIENTS = 16;
-const SECONDS = 1;
+const SECONDS = 2;
+/** Before those. */
+const LEAD = 0.25;
 /** Of the people who only have sessions. */
 const SESSIONS_EACH = 3;
 
@@ -138,7 +140,13 @@ async function roundOf(
 }
 
 async function rate(load: Child<LoadJob, LoadResult>, side: Side, lanes: Lane[]): Promise<number> {
-  const result = await load.run({ url: side.service.url, lanes, seconds: SECONDS, clients: CLIENTS });
+  const result = await load.run({
+    url: side.service.url,
+    lanes,
+    seconds: SECONDS,
+    lead: LEAD,
+    clients: CLIENTS,
+  });
   if (lanes === side.refreshes) side.refreshes = result.lanes;
   return result.perSecond;
 }
