@@ -3,14 +3,15 @@ import cors from '@fastify/cors';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { Socket } from 'node:net';
 import { AppModule } from './app.module';
 import { malformedRequest } from './common/common.errors';
 import { Config } from './config/config';
 import { logRequests } from './doors/http/access-log';
 import { serveAsyncApi } from './doors/http/asyncapi';
-import { trustedProxies } from './doors/http/client-address';
+import { clientAddress, trustedProxies } from './doors/http/client-address';
 import { closeIdleConnections } from './doors/http/close-idle-connections';
-import { answerUnreadableRequests } from './doors/http/unreadable-request';
+import { answerUnreadable, noteUnreadable } from './doors/http/unreadable-request';
 import { readJsonBodies } from './doors/http/json-body';
 import { noRouteSchemas } from './doors/http/no-route-schemas';
 import { serveOpenApi } from './doors/http/openapi';
@@ -19,7 +20,7 @@ import { sendProblem } from './doors/http/problem.filter';
 import { refuseIncompleteRequests } from './doors/http/refuse-incomplete';
 import { requestId } from './doors/http/request-id';
 import { securityHeaders, setSecurityHeaders } from './doors/http/security-headers';
-import { createLoggers } from './infra/logging/create-logger';
+import { createLoggers, withoutTokens } from './infra/logging/create-logger';
 import { NestLogger } from './infra/logging/nest-logger';
 
 const BODY_LIMIT = 64 * 1024;
@@ -44,10 +45,12 @@ export async function createApp(config: Config): Promise<NestFastifyApplication>
     return503OnClosing: false,
     routerOptions: { maxParamLength: 200 },
     schemaController: noRouteSchemas,
-    frameworkErrors: (cause: Error, request: FastifyRequest, reply: FastifyReply) =>
-      // No hook has run.
-      sendProblem(reply.headers(headers), request.id, malformedRequest({ cause })),
-    clientErrorHandler: answerUnreadableRequests,
+    frameworkErrors: (cause: Error, request: FastifyRequest, reply: FastifyReply) => {
+      // No hook has run, and none will.
+      noteUnreadable(accessLogger, withoutTokens(request.id), 400, clientAddress(request));
+      sendProblem(reply.headers(headers), request.id, malformedRequest({ cause }));
+    },
+    clientErrorHandler: (error: Error, socket: Socket) => answerUnreadable(accessLogger, error, socket),
   });
   const app = await NestFactory.create<NestFastifyApplication>(AppModule.with(config), adapter, {
     bodyParser: false,

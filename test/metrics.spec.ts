@@ -63,6 +63,19 @@ describe('/metrics', () => {
       expect(new Set(none.map(({ labels }) => labels.method))).toEqual(new Set(['GET', 'other']));
     });
 
+    it('count what is refused before any route is looked for', async () => {
+      const head = { 'X-Long': 'a'.repeat(20_000) };
+      const grown = await grows(async () => {
+        for (const path of ['/%zz', '/v1/users/%E0%A4%A'])
+          expect((await exchange(service.url, rawRequest('GET', path))).status).toBe(400);
+        expect((await exchange(service.url, 'NONSENSE\r\n\r\n')).status).toBe(400);
+        expect((await exchange(service.url, rawRequest('GET', '/v1/users/me', head))).status).toBe(431);
+      });
+      const unreadable = 'user_service_http_unreadable_requests_total';
+      expect(grown(unreadable, { status: '400' })).toBe(3);
+      expect(grown(unreadable, { status: '431' })).toBe(1);
+    });
+
     it('know HEAD and OPTIONS', async () => {
       const grown = await grows(async () => {
         await request(service.url).head('/health/live').expect(200);

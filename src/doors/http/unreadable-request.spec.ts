@@ -1,16 +1,20 @@
 import { AddressInfo, connect, createServer, Server } from 'node:net';
 import { text } from 'node:stream/consumers';
+import pino from 'pino';
 import { isId } from '../../common/ids';
-import { answerUnreadableRequests } from './unreadable-request';
+import { answerUnreadable } from './unreadable-request';
 
 describe('A request that is no HTTP', () => {
   let server: Server;
+  let lines: string[];
+  const logger = pino({ base: null, timestamp: false }, { write: (line) => lines.push(line) });
+  beforeEach(() => void (lines = []));
   afterEach(() => new Promise((closed) => server.close(closed)));
 
   /** All that a client gets whose connection failed with this code. */
   async function replyTo(code?: string): Promise<string> {
     server = createServer((socket) =>
-      answerUnreadableRequests(Object.assign(new Error('inner words'), { code }), socket.resume()),
+      answerUnreadable(logger, Object.assign(new Error('inner words'), { code }), socket.resume()),
     );
     await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
     const socket = connect((server.address() as AddressInfo).port, '127.0.0.1');
@@ -43,9 +47,12 @@ describe('A request that is no HTTP', () => {
       code: 'malformed_request',
       request_id: problem.request_id,
     });
+    const line = { request_id: problem.request_id, route: 'none', status, ip: '127.0.0.1', msg: 'request' };
+    expect(lines.map((each) => JSON.parse(each))).toEqual([{ level: 30, ...line }]);
   });
 
   it('gets nothing where the client has gone', async () => {
     expect(await replyTo('ECONNRESET')).toBe('');
+    expect(lines).toEqual([]);
   });
 });

@@ -1,13 +1,28 @@
 import { STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
+import type { Logger } from 'pino';
 import { newId } from '../../common/ids';
+import { counterOf } from '../../infra/metrics/counter-of';
+
+const unreadable = counterOf(
+  'user_service_http_unreadable_requests_total',
+  'Requests that were refused before any route was looked for: no hook and no other metric knows of them',
+  { status: ['400', '408', '431'] },
+);
+
+/** Counts, and writes the line that the access log has for every other request. */
+export function noteUnreadable(logger: Logger, requestId: string, status: number, ip?: string): void {
+  unreadable.inc({ status: String(status) });
+  logger.info({ request_id: requestId, route: 'none', status, ip }, 'request');
+}
 
 /** Answers what is not even HTTP (or too slow, or has too long a head) with a problem, and hangs up. */
-export function answerUnreadableRequests(error: Error & { code?: string }, socket: Socket): void {
+export function answerUnreadable(logger: Logger, error: Error & { code?: string }, socket: Socket): void {
   if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy();
   const status =
     error.code === 'HPE_HEADER_OVERFLOW' ? 431 : error.code === 'ERR_HTTP_REQUEST_TIMEOUT' ? 408 : 400;
   const requestId = newId();
+  noteUnreadable(logger, requestId, status, socket.remoteAddress);
   const body = JSON.stringify({
     type: 'about:blank',
     title: STATUS_CODES[status],
