@@ -1,5 +1,4 @@
-import Ajv, { ValidateFunction } from 'ajv';
-import addFormats from 'ajv-formats';
+import type { ValidateFunction } from 'ajv';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { STREAM_FIELDS, STREAM_KEY } from '../../src/infra/events/targets/redis-stream';
@@ -11,38 +10,18 @@ import { EVENT_COLUMNS, EventRow, toEvent } from '../../src/infra/events/event-c
 import { webhookMessage } from '../../src/webhooks/sending/webhook-message';
 import { TEST_EVENT_TYPE } from '../../src/webhooks/sending/webhook-sender.service';
 import { eventually, startService, TestService } from '../support/app';
+import { AsyncApi, asyncApiCheck, checkOf, referenced } from '../support/asyncapi';
 import { newSignedIn } from '../support/people';
 
-interface Payload {
-  allOf: [{ $ref: string }, { properties: Record<string, { const?: string }> }];
-}
-
-interface Message {
-  name: string;
-  summary: string;
-  payload: Payload;
-  headers?: { $ref: string };
-  examples: [{ payload: Record<string, unknown> }];
-}
-
-interface Document {
-  asyncapi: string;
-  channels: Record<'stream' | 'webhook', { address: string | null; messages: Record<string, Message> }>;
-  operations: Record<string, { action: string; channel: { $ref: string }; messages: { $ref: string }[] }>;
-  components: { schemas: Record<string, { description?: string; required: string[]; properties: object }> };
-}
-
-const text = readFileSync(join(__dirname, '../../docs/asyncapi.json'), 'utf8');
-const committed = JSON.parse(text) as Document;
 const channels = ['stream', 'webhook'] as const;
+type Channel = (typeof channels)[number];
+const committed = JSON.parse(
+  readFileSync(join(__dirname, '../../docs/asyncapi.json'), 'utf8'),
+) as AsyncApi<Channel>;
 
-/** Held against the payload of a message, references resolved. */
-function checkOf(channel: (typeof channels)[number], type: string): ValidateFunction {
-  const ajv = new Ajv({ strict: false, allErrors: true });
-  addFormats(ajv);
-  ajv.addSchema({ ...committed, $id: 'asyncapi' });
-  return ajv.compile({ $ref: `asyncapi#/channels/${channel}/messages/${type}/payload` });
-}
+/** Held against the payload of a message. */
+const payloadOf = (channel: Channel, type: string): ValidateFunction =>
+  checkOf(committed, `channels/${channel}/messages/${type}/payload`);
 
 describe('The AsyncAPI document', () => {
   let service: TestService;
@@ -57,26 +36,14 @@ describe('The AsyncAPI document', () => {
   });
 
   it('is an AsyncAPI 3.0.0 document, and no reference of it leads nowhere', () => {
-    const schema = JSON.parse(
-      readFileSync(require.resolve('@asyncapi/specs/schemas/3.0.0.json'), 'utf8'),
-    ) as object;
-    const ajv = new Ajv({ strict: false, allErrors: true, logger: false, validateFormats: false });
-    // The draft that ajv knows already, under the name it has here.
-    const { definitions, ...top } = schema as { definitions: Record<string, object> };
-    for (const [name, definition] of Object.entries(definitions))
-      if (!name.startsWith('http://json-schema.org/')) ajv.addSchema(definition, name);
-    const validate = ajv.compile({ ...top, $id: 'http://asyncapi.com/document' });
+    const validate = asyncApiCheck();
     expect(validate(committed) ? [] : validate.errors).toEqual([]);
     const broken = { ...committed, channels: { stream: { adress: 'x' } } };
     expect(validate(broken)).toBe(false);
 
-    const references = [...text.matchAll(/"\$ref": "#\/([^"]+)"/g)].map(([, path]) => path!.split('/'));
-    expect(references.length).toBeGreaterThan(4 * eventTypes.length);
-    for (const path of references)
-      expect([
-        path,
-        path.reduce<unknown>((part, name) => (part as Record<string, unknown>)?.[name], committed),
-      ]).toEqual([path, expect.any(Object)]);
+    const found = Object.entries(referenced(committed));
+    expect(found.length).toBeGreaterThan(3 * eventTypes.length);
+    for (const one of found) expect(one).toEqual([one[0], expect.any(Object)]);
   });
 
   it('has a message for every type on the stream and for webhooks, and the service sends all of them', () => {
@@ -105,7 +72,7 @@ describe('The AsyncAPI document', () => {
         priority: { const: eventPriorities[type] ?? 'normal' },
       });
       const [{ payload }] = message.examples;
-      const check = checkOf(channel, type);
+      const check = payloadOf(channel, type);
       expect(check(payload) ? [] : check.errors).toEqual([]);
       expect(check({ ...payload, event_type: 'other' })).toBe(false);
       const data: unknown = channel === 'stream' ? JSON.parse(payload.data as string) : payload.data;
@@ -128,7 +95,7 @@ describe('The AsyncAPI document', () => {
     } as const;
     const read = (position: number | null): unknown =>
       JSON.parse(webhookMessage(event, { position, hash: null }).body.toString());
-    const check = checkOf('webhook', TEST_EVENT_TYPE);
+    const check = payloadOf('webhook', TEST_EVENT_TYPE);
     expect(check(read(null)) ? [] : check.errors).toEqual([]);
     expect(check(read(1))).toBe(false);
   });
@@ -142,13 +109,13 @@ describe('The AsyncAPI document', () => {
     expect(rows.length).toBeGreaterThanOrEqual(3);
     for (const row of rows) {
       const { body } = webhookMessage(toEvent(row), { position: 4711, hash: 'ab'.repeat(32) });
-      const check = checkOf('webhook', row.event_type);
+      const check = payloadOf('webhook', row.event_type);
       expect(check(JSON.parse(body.toString())) ? [] : check.errors).toEqual([]);
     }
   });
 
   it('takes members to come, but none that has another type', () => {
-    const check = checkOf('webhook', 'user.logout');
+    const check = payloadOf('webhook', 'user.logout');
     const [{ payload }] = committed.channels.webhook.messages['user.logout']!.examples;
     const data = payload.data as object;
     expect(check({ ...payload, more: 1, data: { ...data, more: 1 } })).toBe(true);
@@ -186,7 +153,7 @@ describe('The AsyncAPI document', () => {
     expect(mine.length).toBeGreaterThanOrEqual(3);
     for (const entry of mine) {
       expect(Object.keys(entry)).toEqual([...STREAM_FIELDS]);
-      const check = checkOf('stream', entry.event_type as EventType);
+      const check = payloadOf('stream', entry.event_type as EventType);
       expect(check(entry) ? [] : check.errors).toEqual([]);
     }
   });

@@ -5,8 +5,8 @@ import { eventPriorities, EventType, eventTypes } from '../../infra/events/event
 import { TEST_EVENT_TYPE } from '../../webhooks/sending/webhook-sender.service';
 import { exampleOf, JsonSchema, jsonSchema } from './asyncapi-schemas';
 
-/** Who gets it: an entry of the stream has texts only, the body of a webhook has objects. */
-export type Carrier = 'stream' | 'webhook';
+/** Who gets it: an entry of the stream has texts only; a record of the topic and the body of a webhook have objects. */
+export type Carrier = 'stream' | 'topic' | 'webhook';
 
 const ID = '0192f0a4-7b11-7d20-9c55-2f6f0f3f7a10';
 const HASH = 'f2ca1bb6c7e907d06dafe4687e579fce76b37e4e93b7605022da52e6ccc26fd2';
@@ -36,7 +36,7 @@ const COMMON: Record<Exclude<(typeof STREAM_FIELDS)[number], 'event_type' | 'dat
   subject: {
     type: 'string',
     description:
-      'What it happened to, `kind:id`, nearly always `user:<id>`. Its events keep their order on the stream',
+      'What it happened to, `kind:id`, nearly always `user:<id>`. Its events keep their order, but for webhooks',
   },
   actor: { type: 'string', description: 'Who did it: `user:<id>`, `system` or `anonymous`' },
   resource: {
@@ -51,6 +51,21 @@ const COMMON: Record<Exclude<(typeof STREAM_FIELDS)[number], 'event_type' | 'dat
     pattern: '^[0-9a-f]{64}$',
     description:
       'Of the chain up to this event, SHA-256. Keep it with the position, and you witness the chain',
+  },
+};
+
+const KEYED_BY_SUBJECT = {
+  kafka: { key: { type: 'string', description: 'The `subject`' }, bindingVersion: '0.5.0' },
+};
+
+/** Of a record of the topic: what a subscriber needs to leave one unread. */
+export const topicHeaders: JsonSchema = {
+  type: 'object',
+  required: ['event_id', 'event_type', 'version'],
+  properties: {
+    event_id: COMMON.event_id,
+    event_type: { type: 'string' },
+    version: COMMON.version,
   },
 };
 
@@ -69,9 +84,10 @@ export function messages(carrier: Carrier): Record<string, object> {
         title: type,
         summary: eventSchemas[type].description,
         contentType: 'application/json',
-        ...(carrier === 'webhook' && { headers: { $ref: '#/components/schemas/webhook_headers' } }),
+        ...(carrier !== 'stream' && { headers: { $ref: `#/components/schemas/${carrier}_headers` } }),
         payload: payload(type, carrier),
         examples: [example(type, carrier)],
+        ...(carrier === 'topic' && { bindings: KEYED_BY_SUBJECT }),
       },
     ]),
   );

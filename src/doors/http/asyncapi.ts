@@ -1,16 +1,18 @@
 import type { FastifyInstance } from 'fastify';
 import { Config } from '../../config/config';
-import { STREAM_KEY } from '../../infra/events/targets/redis-stream';
 import { eventTypes } from '../../infra/events/event-types';
 import { TEST_EVENT_TYPE } from '../../webhooks/sending/webhook-sender.service';
-import { Carrier, dataSchemas, fieldsOf, messages, testMessage } from './asyncapi-messages';
+import { eventLog } from './asyncapi-log';
+import { Carrier, dataSchemas, fieldsOf, messages, testMessage, topicHeaders } from './asyncapi-messages';
 import { JsonSchema } from './asyncapi-schemas';
 
-const DESCRIPTION = `What happens in the User Service, for whoever wants to know: on a Redis Stream, and as signed HTTP
+const description = (
+  log: 'stream' | 'topic',
+): string => `What happens in the User Service, for whoever wants to know: on a ${log === 'stream' ? 'Redis Stream' : 'Kafka topic'}, and as signed HTTP
 requests (webhooks). Every event commits with the change it tells of, or not at all.
 
 **Delivery** is at least once: what was not acknowledged comes again, with the same \`event_id\`. Let each \`event_id\` have
-its effect once. On the stream the events of one \`subject\` keep the order in which they were committed; a repetition may
+its effect once. On the ${log} the events of one \`subject\` keep the order in which they were committed; a repetition may
 bring older ones again after newer ones. Webhooks promise no order: where it matters, compare \`chain_position\`.
 
 **Versions.** \`version\` grows only where a field changes its meaning or goes. Without it new types of events, new fields,
@@ -21,10 +23,6 @@ members that may be absent are not required here. After \`user.purged\` erase wh
 
 **Proof.** Every event has a place in a hash chain. Keep \`chain_position\` and \`chain_hash\`: nobody can change what came
 before without breaking what you have.`;
-
-const STREAM = `Read it with a consumer group (\`XREADGROUP\`, \`XAUTOCLAIM\`, \`XACK\`). All fields are texts; \`data\` and \`metadata\`
-are JSON. The oldest entries are trimmed. Whoever falls behind that far finds a gap in \`chain_position\`: \`cli audit export\`
-of the operator has all of the log, and \`GET /v1/audit/events\` that of one account.`;
 
 const WEBHOOK = `A POST to the URL that an administrator named (\`POST /v1/webhooks\`), signed as Standard Webhooks say: \`webhook-signature\`
 is \`v1,\` and the base64 of HMAC-SHA256 over \`<webhook-id>.<webhook-timestamp>.<body>\`, under the bytes that the secret's text
@@ -54,25 +52,18 @@ const HTTP_POST = { http: { method: 'POST', bindingVersion: '0.3.0' } };
 
 /** The AsyncAPI 3 document of all events, made of their schemas. */
 export function asyncApiDocument(config: Config): object {
+  const { carrier, server, channel, bindings, securitySchemes } = eventLog(config);
   return {
     asyncapi: '3.0.0',
     info: {
       title: 'User Service events',
       version: config.VERSION,
-      description: DESCRIPTION,
+      description: description(carrier),
       license: { name: 'MIT', url: 'https://opensource.org/license/mit' },
     },
     defaultContentType: 'application/json',
     servers: {
-      redis: {
-        host: '{redis}',
-        protocol: 'redis',
-        description: 'The Redis of the service, version 6.2 or later; `rediss` where it is reached over TLS.',
-        variables: {
-          redis: { default: 'redis:6379', description: 'Host and port, as your operator tells them' },
-        },
-        security: [{ $ref: '#/components/securitySchemes/redis' }],
-      },
+      ...server,
       receiver: {
         host: '{receiver}',
         protocol: 'https',
@@ -84,15 +75,7 @@ export function asyncApiDocument(config: Config): object {
       },
     },
     channels: {
-      stream: {
-        address: STREAM_KEY,
-        title: 'The Redis Stream',
-        description: STREAM,
-        servers: [{ $ref: '#/servers/redis' }],
-        messages: messages('stream'),
-        bindings: { redis: {} },
-        'x-redis': { type: 'stream', key: STREAM_KEY, trimmed: 'about EVENT_STREAM_MAXLEN entries are kept' },
-      },
+      [carrier]: channel,
       webhook: {
         address: null,
         title: 'Webhooks',
@@ -102,19 +85,20 @@ export function asyncApiDocument(config: Config): object {
       },
     },
     operations: {
-      publish: operation('stream', 'Each event, once its transaction has committed', { redis: {} }),
+      publish: operation(carrier, 'Each event, once its transaction has committed', bindings),
       deliver: operation('webhook', 'Each event of the types that the webhook asked for', HTTP_POST),
       try: operation('webhook', 'Once, when an administrator asks for it', HTTP_POST, [TEST_EVENT_TYPE]),
     },
     components: {
       schemas: {
         ...dataSchemas(),
-        stream_fields: fieldsOf('stream'),
+        [`${carrier}_fields`]: fieldsOf(carrier),
         webhook_fields: fieldsOf('webhook'),
         webhook_headers: WEBHOOK_HEADERS,
+        ...(carrier === 'topic' && { topic_headers: topicHeaders }),
       },
       securitySchemes: {
-        redis: { type: 'userPassword', description: 'An ACL user that may read the stream, and no more.' },
+        ...securitySchemes,
         webhook: {
           type: 'httpApiKey',
           in: 'header',

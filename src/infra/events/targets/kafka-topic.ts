@@ -58,7 +58,7 @@ export class KafkaTopic implements RelayTarget {
           timeout: this.config.KAFKA_TIMEOUT_MS,
           messages,
         });
-      const [first, ...others] = events.map(toMessage);
+      const [first, ...others] = events.map(recordOf);
       // Goes to one partition: where it is refused, nothing was sent that would come twice.
       await this.whenFree(producer, () => send([first!]));
       for (const messages of inRequests(others)) await send(messages);
@@ -107,7 +107,8 @@ export class KafkaTopic implements RelayTarget {
 
 type EventMessage = Message & { value: Buffer };
 
-function toMessage(event: LinkedEvent): EventMessage {
+/** As subscribers get it. */
+export function recordOf(event: LinkedEvent): EventMessage {
   return {
     key: event.subject,
     value: eventMessage(event, { position: event.position, hash: event.hash.toString('hex') }),
