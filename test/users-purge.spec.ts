@@ -135,7 +135,9 @@ describe('the purge of deleted accounts', () => {
       expect(await purge(another)).toBe(0);
       expect(await rowOf(userId)).toMatchObject({ email: person.email, purged_at: null });
       another.advance(60_000);
-      expect(await purge(another)).toBe(1);
+      // The job that an instance does when it starts may come first.
+      await purge(another);
+      await eventually(async () => (await rowOf(userId)).purged_at !== null, 'the purge');
       expect(await purge(another)).toBe(0);
     } finally {
       await another.stop();
