@@ -1,5 +1,4 @@
 import { Inject, Injectable, OnApplicationShutdown, OnModuleInit } from '@nestjs/common';
-import { randomBytes } from 'node:crypto';
 import Piscina from 'piscina';
 import { CONFIG, Config } from '../config/config';
 import { Metrics } from '../infra/metrics/metrics';
@@ -16,8 +15,6 @@ import { hashingBusy } from './passwords.errors';
 @Injectable()
 export class PasswordHasher implements OnModuleInit, OnApplicationShutdown {
   private readonly pool: Piscina;
-  /** Of no password; checked where there is no account, so that both take the same time. */
-  private readonly decoy: string;
   /** Tasks in the queue or in a thread. */
   private inHand = 0;
 
@@ -31,7 +28,6 @@ export class PasswordHasher implements OnModuleInit, OnApplicationShutdown {
       maxThreads: config.PASSWORD_HASH_CONCURRENCY,
       maxQueue: config.PASSWORD_HASH_QUEUE,
     });
-    this.decoy = decoyHash(config.PASSWORD_BCRYPT_COST);
   }
 
   onModuleInit(): void {
@@ -47,15 +43,12 @@ export class PasswordHasher implements OnModuleInit, OnApplicationShutdown {
     return this.run({ kind: 'hash', password, cost: this.config.PASSWORD_BCRYPT_COST });
   }
 
-  /** Null as hash takes as long as a wrong password, and is never right. @throws hashing_busy */
+  /**
+   * Null as hash takes as long as a wrong password, and is never right; so does a cheaper bcrypt hash of former days.
+   * @throws hashing_busy before anything was compared.
+   */
   async verify(password: string, hash: string | null): Promise<boolean> {
-    const matches = await this.run<boolean>({ kind: 'verify', password, hash: hash ?? this.decoy });
-    // A cheaper hash of former days must not tell that there is an account.
-    if (!matches && hash !== null && this.isOutdated(hash, '')) {
-      for (const cost of missingCosts(hash, this.config.PASSWORD_BCRYPT_COST))
-        await this.run({ kind: 'verify', password, hash: decoyHash(cost) });
-    }
-    return matches && hash !== null;
+    return this.run({ kind: 'verify', password, hash, today: this.config.PASSWORD_BCRYPT_COST });
   }
 
   /** 0 to 4, see `passwordScore`. @throws hashing_busy */
@@ -92,20 +85,4 @@ export class PasswordHasher implements OnModuleInit, OnApplicationShutdown {
     hashThreads.set(threads.length);
     hashThreadsBusy.set(Math.min(this.inHand - queueSize, threads.length));
   }
-}
-
-/**
- * What is left to do after a hash so that both take as long as one of today's: each cost is twice the one before, so
- * 10, 10 and 11 are a 12. All of it after a hash that is no bcrypt, nothing after a dearer one.
- */
-function missingCosts(hash: string, today: number): number[] {
-  const cost = /^\$2[aby]\$(\d\d)\$/.exec(hash)?.[1];
-  if (cost === undefined) return [today];
-  return Array.from({ length: Math.max(0, today - Number(cost)) }, (_, i) => Number(cost) + i);
-}
-
-/** A bcrypt hash of the right form with random digits: hashing something for it would be the longest part of a start. */
-function decoyHash(cost: number): string {
-  const digits = randomBytes(40).toString('base64url').replaceAll('-', '.').replaceAll('_', '/').slice(0, 53);
-  return `$2b$${String(cost).padStart(2, '0')}$${digits}`;
 }
