@@ -32,7 +32,7 @@ export interface LoadJob {
 export interface LoadResult {
   /** All of them. */
   requests: number;
-  /** Of the answers within the seconds that count. A client that waits when they end goes on, and is not counted. */
+  /** In the seconds that count; of an exchange that lies in them partly, that part: a sign-in takes most of a second. */
   perSecond: number;
   /** Milliseconds from when a request was sent, of those sent in the seconds that count. */
   p50: number;
@@ -75,7 +75,7 @@ answerJobs<LoadJob, LoadResult>(async (job) => {
   times.sort((a, b) => a - b);
   return {
     requests: exchanges.length,
-    perSecond: exchanges.filter(([, answered]) => answered >= began && answered <= end).length / seconds,
+    perSecond: exchanges.reduce((sum, each) => sum + partWithin(each, began, end), 0) / seconds,
     p50: quantile(times, 0.5),
     p99: quantile(times, 0.99),
     leadWorst: Math.max(0, ...exchanges.filter(([sent]) => sent < began).map(took)),
@@ -84,6 +84,10 @@ answerJobs<LoadJob, LoadResult>(async (job) => {
     replies,
   };
 });
+
+/** Of one exchange, 0 to 1. */
+const partWithin = ([sent, answered]: Exchange, from: number, to: number): number =>
+  Math.max(0, Math.min(answered, to) - Math.max(sent, from)) / (answered - sent);
 
 const took = ([sent, answered]: Exchange): number => answered - sent;
 

@@ -74,7 +74,6 @@ const alone: Row<Round>[] = [
       (r) => r.bare.p50,
     ),
   ),
-  milliseconds('… of the 100/s, when all 16 begin at once, the slowest', (r) => r.storm.leadWorst),
   milliseconds('GET /v1/auth/sessions at 100/s, idle, p50', (r) => r.idle.p50),
   milliseconds(
     '… while 16 sign in, p50',
@@ -82,6 +81,7 @@ const alone: Row<Round>[] = [
     'idle',
     (r) => r.idle.p50,
   ),
+  milliseconds('… the slowest when all 16 begin at once', (r) => r.storm.leadWorst),
 ];
 
 const vault: Row<Round>[] = [
@@ -115,8 +115,9 @@ export const serviceRows: Row<Round>[] = [...targets, ...cpu, ...alone, ...vault
 export const NOTES = `
 The guarded GET is GET /v1/auth/sessions: it checks its session and reads the list of them; no route asks for a session
 alone. The check asks whether the caller holds a permission. Bare server and service have the same number of processes.
-What is under way when a measurement ends is not counted, nor is its lead (a quarter of a second, with sign-ins one and a
-half): a rate is that of clients who are all at work. Clients and PostgreSQL and Redis share the cores with them; CPU is of the service's processes, threads included.
+Of what is under way when a measurement begins or ends its part is counted, and nothing of its lead (a quarter of a
+second, with sign-ins one and a half): a rate over HTTP is that of clients who are all at work. Clients and PostgreSQL and
+Redis share the cores with them; CPU is of the service's processes, threads included.
 A read of credentials is three statements (whose key it is, the rows, and the record of the read, which is committed
 before the reply) and questions about the key's account and its limit; the data key comes from memory. The relay
 publishes each record meanwhile. The bare reads and inserts are statements of one connection each, without HTTP.
