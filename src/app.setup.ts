@@ -9,7 +9,7 @@ import { malformedRequest } from './common/common.errors';
 import { Config } from './config/config';
 import { logRequests } from './doors/http/access-log';
 import { serveAsyncApi } from './doors/http/asyncapi';
-import { clientAddress, trustedProxies } from './doors/http/client-address';
+import { trustedProxies } from './doors/http/client-address';
 import { closeIdleConnections } from './doors/http/close-idle-connections';
 import { answerUnreadable, noteUnreadable } from './doors/http/unreadable-request';
 import { readJsonBodies } from './doors/http/json-body';
@@ -47,7 +47,7 @@ export async function createApp(config: Config): Promise<NestFastifyApplication>
     schemaController: noRouteSchemas,
     frameworkErrors: (cause: Error, request: FastifyRequest, reply: FastifyReply) => {
       // No hook has run, and none will.
-      noteUnreadable(accessLogger, withoutTokens(request.id), 400, clientAddress(request));
+      noteUnreadable(accessLogger, withoutTokens(request.id), 400, request.socket);
       sendProblem(reply.headers(headers), request.id, malformedRequest({ cause }));
     },
     clientErrorHandler: (error: Error, socket: Socket) => answerUnreadable(accessLogger, error, socket),

@@ -63,7 +63,7 @@ describe('/metrics', () => {
       expect(new Set(none.map(({ labels }) => labels.method))).toEqual(new Set(['GET', 'other']));
     });
 
-    it('count what is refused before any route is looked for', async () => {
+    it('count what cannot be read', async () => {
       const head = { 'X-Long': 'a'.repeat(20_000) };
       const grown = await grows(async () => {
         for (const path of ['/%zz', '/v1/users/%E0%A4%A'])

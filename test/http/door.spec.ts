@@ -188,6 +188,8 @@ describe('A running service', () => {
           msg: 'request',
         },
       ]);
+      const unread = lines.filter((line) => line.route === 'none' && line.status === 400);
+      expect(unread).toEqual([expect.objectContaining({ request_id: '[token]', ip: '127.0.0.1' })]);
     },
   );
 
@@ -204,6 +206,7 @@ describe('A running service', () => {
     await call('/v1/auth/login', { email, password: 'Wrong-Password-9!' });
     await call('/v1/auth/login', `{"email":"${email}","password":"Unreadable-Password-9!`);
     await call('/v1/auth/login', { email, password: ['Listed-Password-9!'] });
+    expect((await call('/%zz', undefined, { 'X-Request-ID': third.refresh_token })).status).toBe(400);
     await call('/v1/users/me?access_token=secret-in-the-query', undefined, {
       Authorization: `Bearer ${access_token}`,
     });

@@ -146,9 +146,10 @@ describe('Idempotency-Key', () => {
     const writable = await refuseWrites(service.db, { table, of, ...SHUTTING_DOWN });
     const removal = { table: 'trading_accounts', of: 'DELETE', ...SHUTTING_DOWN };
     const removable = await refuseWrites(service.db, removal);
-    await expectProblem(trader.link(app, body, 'k'), 503, 'unavailable');
-    await writable();
-    await removable();
+    await expectProblem(trader.link(app, body, 'k'), 503, 'unavailable').finally(async () => {
+      await writable();
+      await removable();
+    });
     await expectProblem(trader.link(app, body, 'k'), 409, 'broker_call_in_progress');
     service.advance(60_000);
     const again = await trader.link(app, body, 'k').expect(201);

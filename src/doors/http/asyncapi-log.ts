@@ -1,6 +1,6 @@
 import { Config } from '../../config/config';
 import { STREAM_KEY } from '../../infra/events/targets/redis-stream';
-import { messages } from './asyncapi-messages';
+import { KAFKA_BINDING, messages } from './asyncapi-messages';
 
 /** Where every event goes, as AsyncAPI says it: one server, one channel on it. */
 interface EventLog {
@@ -19,10 +19,9 @@ of the operator has all of the log, and \`GET /v1/audit/events\` that of one acc
 
 const TOPIC = `Read it with a consumer group and \`isolation.level=read_committed\`: each batch is a transaction. The key of a record is
 the \`subject\`, whose events are therefore in one partition, in their order; the time of a record is that of its event. How
-long records are kept is the topic's own setting. Whoever falls behind that far finds a gap in \`chain_position\`:
-\`cli audit export\` of the operator has all of the log, and \`GET /v1/audit/events\` that of one account.`;
+long records are kept is the topic's own setting. A gap in \`chain_position\` tells nothing here: neighbours lie in other
+partitions. What was missed is in \`cli audit export\` of the operator, and of one account in \`GET /v1/audit/events\`.`;
 
-const KAFKA_BINDING = '0.5.0';
 const SASL = { plain: 'plain', 'scram-sha-256': 'scramSha256', 'scram-sha-512': 'scramSha512' } as const;
 
 /** Of the target that `EVENT_RELAY` names. */

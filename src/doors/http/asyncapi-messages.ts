@@ -54,8 +54,10 @@ const COMMON: Record<Exclude<(typeof STREAM_FIELDS)[number], 'event_type' | 'dat
   },
 };
 
+/** Version of the words that AsyncAPI has for Kafka. */
+export const KAFKA_BINDING = '0.5.0';
 const KEYED_BY_SUBJECT = {
-  kafka: { key: { type: 'string', description: 'The `subject`' }, bindingVersion: '0.5.0' },
+  kafka: { key: { type: 'string', description: 'The `subject`' }, bindingVersion: KAFKA_BINDING },
 };
 
 /** Of a record of the topic: what a subscriber needs to leave one unread. */

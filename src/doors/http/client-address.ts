@@ -1,4 +1,4 @@
-import { isIP } from 'node:net';
+import { isIP, type Socket } from 'node:net';
 import type { FastifyRequest } from 'fastify';
 import { Cidr, inRanges, parseCidr } from '../../config/cidr';
 
@@ -19,8 +19,12 @@ export function trustedProxies(cidrs: readonly string[]): false | ((address: str
 export function clientAddress(request: FastifyRequest): string {
   const { ip } = request;
   if (isIP(ip) && !MAPPED.test(ip) && !ip.includes('%')) return ip;
-  const candidates = [ip, request.socket.remoteAddress ?? ''].map(plain);
-  return candidates.find((address) => isIP(address)) ?? '0.0.0.0';
+  return [ip, request.socket.remoteAddress ?? ''].map(plain).find((address) => isIP(address)) ?? '0.0.0.0';
+}
+
+/** Of whoever is at the other end of the connection, a proxy too: all that is known of a request that was not read. */
+export function peerAddress(socket: Socket): string {
+  return plain(socket.remoteAddress ?? '');
 }
 
 /** Some proxies add the port: 203.0.113.7:4431, [2001:db8::1]:4431. */

@@ -11,13 +11,17 @@ describe('A request that is no HTTP', () => {
   beforeEach(() => void (lines = []));
   afterEach(() => new Promise((closed) => server.close(closed)));
 
-  /** All that a client gets whose connection failed with this code. */
-  async function replyTo(code?: string): Promise<string> {
-    server = createServer((socket) =>
-      answerUnreadable(logger, Object.assign(new Error('inner words'), { code }), socket.resume()),
-    );
+  /** All that a client gets who has sent something, or nothing, and whose connection failed with this code. */
+  async function replyTo(code?: string, sent = 'NONSENSE'): Promise<string> {
+    server = createServer((socket) => {
+      const fail = (): void =>
+        answerUnreadable(logger, Object.assign(new Error('inner words'), { code }), socket.resume());
+      if (sent) socket.once('data', fail);
+      else fail();
+    });
     await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
     const socket = connect((server.address() as AddressInfo).port, '127.0.0.1');
+    if (sent) socket.write(sent);
     socket.setTimeout(5_000, () => socket.destroy(new Error('no reply in time')));
     return text(socket);
   }
@@ -49,6 +53,11 @@ describe('A request that is no HTTP', () => {
     });
     const line = { request_id: problem.request_id, route: 'none', status, ip: '127.0.0.1', msg: 'request' };
     expect(lines.map((each) => JSON.parse(each))).toEqual([{ level: 30, ...line }]);
+  });
+
+  it('is none where nothing was sent: the connection ends without a line', async () => {
+    expect(await replyTo('ERR_HTTP_REQUEST_TIMEOUT', '')).toMatch(/^HTTP\/1.1 408 /);
+    expect(lines).toEqual([]);
   });
 
   it('gets nothing where the client has gone', async () => {

@@ -27,7 +27,7 @@ export interface JobSurroundings {
 
 /**
  * One job as one process sees it. Whoever finds it due and gets its lock does it and leaves a mark in Redis; the others
- * find the mark. While Redis is away nobody sees marks, and every process does it once per period.
+ * find the mark. While Redis is away nobody sees marks, and every process does it by its own time.
  */
 export class JobLoop {
   private readonly log: DependencyLog;
