@@ -153,7 +153,8 @@ describe('authorization', () => {
       await fc.assert(
         fc.asyncProperty(bodies, async (body) => {
           const reply = await ask(body);
-          expect([200, 403, 422]).toContain(reply.status);
+          // 400: names that JSON of good will does not have, such as __proto__.
+          expect([200, 400, 403, 422]).toContain(reply.status);
           expect(reply.body.allowed ?? false).toBe(false);
         }),
         { numRuns: 60 },
