@@ -18,7 +18,10 @@ import { Slots } from './slots';
 
 const MOST_AT_ONCE = 3;
 
-/** The scheduled jobs of the fleet: each is done once per period by one process of all, once when an instance starts, and soon after a failure. */
+/**
+ * The scheduled jobs of the fleet: each is done once per period by one process of all, once when an instance starts, and
+ * soon after a failure.
+ */
 @Injectable()
 export class FleetJobs implements OnModuleInit, OnApplicationBootstrap, BeforeApplicationShutdown {
   private readonly loops = new Map<string, JobLoop>();

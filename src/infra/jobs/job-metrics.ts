@@ -6,7 +6,7 @@ const registers = [metricsRegistry];
 /** Of one process, or instance: the sum over the fleet is how often the job was done. */
 export const jobRuns = new Counter({
   name: 'user_service_job_runs_total',
-  help: 'Runs of scheduled jobs in this instance: done or failed. Each runs once per period in the whole fleet, and sooner after a failure',
+  help: 'Runs of scheduled jobs in this instance: done or failed. Once per period in the whole fleet, sooner after a failure',
   // Not `job`: Prometheus has that name for itself.
   labelNames: ['task', 'result'],
   registers,
