@@ -2,12 +2,15 @@ import { Socket } from 'node:net';
 import { Client, QueryResultRow } from 'pg';
 import { Config } from '../../config/config';
 import { advisoryLocks } from '../database/advisory-locks';
+import { StatementNames } from '../database/statement-names';
 import { withDeadline } from '../deadline';
 
 const QUERY_MS = 3_000;
 /** PostgreSQL ends a session that is silent for so long: a process that hangs or was stopped does not keep the lease. */
 const SILENCE_MS = 5_000;
 const TOUCH_MS = 1_000;
+
+const names = new StatementNames();
 
 /** The lease's connection failed, and the lease with it: another process may be the publisher by now. */
 export class LeaseLost extends Error {
@@ -69,7 +72,7 @@ export class RelayLease {
     return Number(relay?.term);
   }
 
-  /** One statement after the other. @throws LeaseLost whatever went wrong. */
+  /** One statement after the other; those with parameters are planned once. @throws LeaseLost whatever went wrong. */
   async query<Row extends QueryResultRow>(sql: string, values: unknown[] = []): Promise<Row[]> {
     const mine = this.last.then(() => this.ask<Row>(sql, values));
     this.last = mine.catch(() => undefined);
@@ -78,7 +81,8 @@ export class RelayLease {
 
   private async ask<Row extends QueryResultRow>(sql: string, values: unknown[]): Promise<Row[]> {
     try {
-      const { rows } = await this.client.query<Row>(sql, values);
+      const name = values.length > 0 ? names.nameOf(sql) : undefined;
+      const { rows } = await this.client.query<Row>({ name, text: sql, values });
       this.heardAt = performance.now();
       return rows;
     } catch (error) {
