@@ -76,18 +76,35 @@ describe('The fan-out', () => {
     expect(await cursor()).toEqual(before);
     expect(await deliveriesOf(service.db, webhook.id)).toEqual([]);
     await service.db.query('ALTER TABLE webhook_deliveries DROP CONSTRAINT trouble');
-    expect(await fanOut.advance(500)).toEqual({ links: 5, deliveries: 5 });
+    expect(await fanOut.advance(500)).toEqual({ links: 5, deliveries: 5, isWanted: true });
     expect(await cursor()).toEqual(await chainEnd());
   });
 
   it('moves on without any webhook, and writes nothing where nothing has happened', async () => {
     await happen(service, 20);
     await linked();
-    expect(await fanOut.advance(500)).toEqual({ links: 20, deliveries: 0 });
+    expect(await fanOut.advance(500)).toEqual({ links: 20, deliveries: 0, isWanted: false });
     const version = async () => (await service.db.query('SELECT xmin::text FROM webhook_fan_out'))[0].xmin;
     const before = await version();
-    for (let i = 0; i < 5; i++) expect(await fanOut.advance(500)).toEqual({ links: 0, deliveries: 0 });
+    for (let i = 0; i < 5; i++) expect(await fanOut.advance(500)).toMatchObject({ links: 0, deliveries: 0 });
     expect(await version()).toBe(before);
+  });
+
+  it('tells senders to look for nothing while no webhook is enabled, and notices one within a second', async () => {
+    const loop = new FanOutLoop(fanOut, true);
+    loop.onApplicationBootstrap();
+    try {
+      await eventually(async () => !loop.isWanted, 'it to know that there is none');
+      const webhook = await newWebhook(service, NOWHERE);
+      const since = Date.now();
+      await eventually(async () => loop.isWanted, 'it to know that there is one');
+      // A second, and what a busy machine adds.
+      expect(Date.now() - since).toBeLessThan(3_000);
+      await service.db.query('UPDATE webhooks SET enabled = false WHERE id = $1', [webhook.id]);
+      await eventually(async () => !loop.isWanted, 'it to know that it is disabled');
+    } finally {
+      await loop.beforeApplicationShutdown();
+    }
   });
 
   it('passes over an event that is not kept any more', async () => {
@@ -97,7 +114,7 @@ describe('The fan-out', () => {
     await service.db.query('ALTER TABLE events DISABLE TRIGGER events_append_only');
     await service.db.query('DELETE FROM events WHERE event_id = $1', [second]);
     await service.db.query('ALTER TABLE events ENABLE TRIGGER events_append_only');
-    expect(await fanOut.advance(500)).toEqual({ links: 3, deliveries: 2 });
+    expect(await fanOut.advance(500)).toEqual({ links: 3, deliveries: 2, isWanted: true });
     expect((await deliveriesOf(service.db, webhook.id)).map((one) => one.event_id)).toEqual([first, third]);
   });
 
@@ -111,7 +128,7 @@ describe('The fan-out', () => {
       before.position,
       before.day,
     ]);
-    expect(await fanOut.advance(500)).toEqual({ links: 4, deliveries: 0 });
+    expect(await fanOut.advance(500)).toEqual({ links: 4, deliveries: 0, isWanted: true });
     expect(await deliveriesOf(service.db, webhook.id)).toHaveLength(4);
   });
 

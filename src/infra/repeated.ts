@@ -9,11 +9,11 @@ export class Repeated {
   private running: Promise<void> = Promise.resolve();
 
   /**
-   * @param everyMs from the end of one time to the beginning of the next.
+   * @param pauseMs from the end of one time to the beginning of the next; as a function, asked each time.
    * @param work tells of its own failures and does not throw; the signal says when to end early.
    */
   constructor(
-    private readonly everyMs: number,
+    private readonly pauseMs: number | (() => number),
     private readonly work: (signal: AbortSignal) => Promise<void>,
   ) {}
 
@@ -31,6 +31,7 @@ export class Repeated {
   private async once(): Promise<void> {
     await this.work(this.stopping.signal);
     if (this.stopping.signal.aborted) return;
-    this.timer = setTimeout(() => this.start(), this.everyMs).unref();
+    const pause = typeof this.pauseMs === 'number' ? this.pauseMs : this.pauseMs();
+    this.timer = setTimeout(() => this.start(), pause).unref();
   }
 }

@@ -12,6 +12,8 @@ import { Repeated } from '../../infra/repeated';
 import { FanOut } from './fan-out.service';
 
 const POLL_MS = 400;
+/** While no webhook is enabled: the cursor must not fall far behind, and that there is one now has to be noticed. */
+const UNWANTED_POLL_MS = 1_000;
 /** Of 50 webhooks that want all, 12,500 rows: a quarter of a second, of the one that a statement has. */
 const STRETCH = 250;
 
@@ -22,7 +24,12 @@ export class FanOutLoop implements OnApplicationBootstrap, BeforeApplicationShut
     new Logger('Webhooks'),
     'Deliveries of webhooks cannot be made',
   );
-  private readonly repeated = new Repeated(POLL_MS, (signal) => this.catchUp(signal));
+  private readonly repeated = new Repeated(
+    () => (this.isWanted ? POLL_MS : UNWANTED_POLL_MS),
+    (signal) => this.catchUp(signal),
+  );
+  /** Whether any webhook was enabled when this loop looked last. */
+  isWanted = true;
   /** Halved by each failure: many webhooks may ask for more rows than PostgreSQL makes in the time of a statement. */
   private stretch = STRETCH;
 
@@ -43,7 +50,8 @@ export class FanOutLoop implements OnApplicationBootstrap, BeforeApplicationShut
   private async catchUp(signal: AbortSignal): Promise<void> {
     try {
       while (!signal.aborted) {
-        const { links } = await this.fanOut.advance(this.stretch);
+        const { links, isWanted } = await this.fanOut.advance(this.stretch);
+        this.isWanted = isWanted;
         this.database.worked();
         if (links < this.stretch) break;
         this.stretch = Math.min(this.stretch * 2, STRETCH);

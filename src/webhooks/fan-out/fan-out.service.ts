@@ -9,6 +9,8 @@ export interface Stretch {
   /** Of the chain, that were passed. */
   links: number;
   deliveries: number;
+  /** Whether any webhook is enabled. */
+  isWanted: boolean;
 }
 
 /**
@@ -66,7 +68,7 @@ export class FanOut {
          RETURNING 1
        )
        SELECT (SELECT count(*) FROM stretch)::int * (SELECT count(*) FROM moved)::int AS links,
-         (SELECT count(*) FROM made)::int AS deliveries`,
+         (SELECT count(*) FROM made)::int AS deliveries, EXISTS (SELECT FROM webhooks WHERE enabled) AS "isWanted"`,
       [limit, now, new Date(now), new Date(now + this.config.WEBHOOK_RETRY_HOURS * HOUR_MS)],
     );
     return stretch!;

@@ -11,6 +11,7 @@ import { withDeadline } from '../../infra/deadline';
 import { DependencyLog } from '../../infra/logging/dependency-log';
 import { failureReason } from '../../infra/logging/failure-reason';
 import { Repeated } from '../../infra/repeated';
+import { FanOutLoop } from '../fan-out/fan-out-loop';
 import { LaneRunner } from './lane-runner';
 import { Lane, Lanes } from './lanes.service';
 
@@ -31,6 +32,7 @@ export class SendingLoop implements OnApplicationBootstrap, BeforeApplicationShu
   constructor(
     private readonly lanes: Lanes,
     private readonly runner: LaneRunner,
+    private readonly fanOut: FanOutLoop,
     @Inject(BACKGROUND) private readonly background: boolean,
   ) {}
 
@@ -50,6 +52,7 @@ export class SendingLoop implements OnApplicationBootstrap, BeforeApplicationShu
   }
 
   private async look(): Promise<void> {
+    if (!this.fanOut.isWanted) return;
     try {
       for (const lane of await this.lanes.claim()) this.start(lane);
       this.database.worked();
