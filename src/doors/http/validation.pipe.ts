@@ -1,4 +1,5 @@
 import { ValidationError, ValidationPipe } from '@nestjs/common';
+import { getMetadataStorage } from 'class-validator';
 import { FieldError } from '../../common/app-error';
 import { validationFailed } from '../../common/common.errors';
 
@@ -12,6 +13,24 @@ export const validationPipe = (): ValidationPipe =>
     exceptionFactory: (errors) => validationFailed({ fields: errors.flatMap((error) => fieldErrors(error)) }),
   });
 
+type Storage = ReturnType<typeof getMetadataStorage>;
+type RulesOf = Storage['getTargetValidationMetadatas'];
+
+/**
+ * class-validator finds the rules of a class anew for each body, and for that compares it with every other class that has
+ * any. None comes to a class once bodies are read; of groups, by which they could differ, we have none.
+ */
+function rememberRules(): void {
+  const storage = getMetadataStorage();
+  const find: RulesOf = storage.getTargetValidationMetadatas.bind(storage);
+  const known = new Map<unknown, ReturnType<RulesOf>>();
+  storage.getTargetValidationMetadatas = (target, ...options) => {
+    let rules = known.get(target);
+    if (!rules) known.set(target, (rules = find(target, ...options)));
+    return rules;
+  };
+}
+
 function fieldErrors(error: ValidationError, path = ''): FieldError[] {
   const field = path + error.property;
   return [
@@ -19,3 +38,5 @@ function fieldErrors(error: ValidationError, path = ''): FieldError[] {
     ...(error.children ?? []).flatMap((child) => fieldErrors(child, `${field}.`)),
   ];
 }
+
+rememberRules();
