@@ -1,4 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common';
+import DataLoader from 'dataloader';
 import { EntityManager } from 'typeorm';
 import { Clock } from '../common/clock';
 import { CONFIG, Config } from '../config/config';
@@ -37,52 +38,72 @@ export interface Principal {
   tradingAccounts: string[];
 }
 
+/** Of several accounts at once, which then share the round trip and most of its cost. */
 const LOAD = `
-  WITH RECURSIVE held (role) AS (
-    SELECT role FROM user_roles WHERE user_id = $1
+  WITH RECURSIVE held (user_id, role) AS (
+    SELECT user_id, role FROM user_roles WHERE user_id = ANY($1::uuid[])
     UNION
-    SELECT roles.parent FROM held JOIN roles ON roles.name = held.role WHERE roles.parent IS NOT NULL
+    SELECT held.user_id, roles.parent FROM held JOIN roles ON roles.name = held.role WHERE roles.parent IS NOT NULL
   )
-  SELECT id AS "userId", kind, email, email_verified_at IS NOT NULL AS "emailVerified", name, phone, timezone, locale,
-         avatar_url AS "avatarUrl", created_at AS "createdAt",
-         updated_at AS "updatedAt", last_login_at AS "lastLoginAt", status,
-         session_epoch AS "sessionEpoch", mfa_enabled AS "mfaEnabled",
-         ARRAY(SELECT role FROM user_roles WHERE user_id = $1 ORDER BY role) AS roles,
-         ARRAY(SELECT permission FROM role_permissions JOIN held USING (role)
+  SELECT u.id AS "userId", u.kind, u.email, u.email_verified_at IS NOT NULL AS "emailVerified", u.name, u.phone,
+         u.timezone, u.locale, u.avatar_url AS "avatarUrl", u.created_at AS "createdAt",
+         u.updated_at AS "updatedAt", u.last_login_at AS "lastLoginAt", u.status,
+         u.session_epoch AS "sessionEpoch", u.mfa_enabled AS "mfaEnabled",
+         ARRAY(SELECT role FROM user_roles WHERE user_id = u.id ORDER BY role) AS roles,
+         ARRAY(SELECT permission FROM held JOIN role_permissions USING (role) WHERE held.user_id = u.id
                UNION
                SELECT permission FROM user_permissions
-               WHERE user_id = $1 AND (expires_at IS NULL OR expires_at > $2)
+               WHERE user_id = u.id AND (expires_at IS NULL OR expires_at > $2)
                ORDER BY 1) AS permissions,
-         ARRAY(SELECT provider FROM auth_providers WHERE user_id = $1 ORDER BY 1) AS "oauthProviders",
+         ARRAY(SELECT provider FROM auth_providers WHERE user_id = u.id ORDER BY 1) AS "oauthProviders",
          ARRAY(SELECT id::text FROM (
                  SELECT id, NULL::timestamptz AS since FROM trading_accounts
-                 WHERE user_id = $1 AND status <> 'unlinked'
+                 WHERE user_id = u.id AND status <> 'unlinked'
                  UNION ALL
                  SELECT account.id, member.created_at FROM trading_account_members member
                  JOIN trading_accounts account ON account.id = member.trading_account_id AND account.status <> 'unlinked'
                  JOIN users owner ON owner.id = account.user_id AND owner.deleted_at IS NULL
                    AND owner.status IN ('active', 'pending_verification')
-                 WHERE $3 AND member.user_id = $1 AND (member.expires_at IS NULL OR member.expires_at > $2)
+                 WHERE $3 AND member.user_id = u.id AND (member.expires_at IS NULL OR member.expires_at > $2)
                    AND ${GIVERS_MAY_SIGN_IN}
                  ORDER BY since NULLS FIRST, id LIMIT 100
                ) accessible ORDER BY id) AS "tradingAccounts"
-  FROM users WHERE id = $1 AND deleted_at IS NULL`;
+  FROM users u WHERE u.id = ANY($1::uuid[]) AND u.deleted_at IS NULL`;
+
+/** More would make a statement that takes long where others wait for a connection. */
+const MOST_TOGETHER = 50;
 
 /** Reads accounts with their roles and permissions, in one round trip. */
 @Injectable()
 export class Principals {
+  /** Asks for all who are wanted in the same turn of the event loop; remembers nobody. */
+  private readonly together = new DataLoader<string, Principal | null>((ids) => this.loadAll(ids, this.db), {
+    cache: false,
+    maxBatchSize: MOST_TOGETHER,
+    batchScheduleFn: setImmediate,
+  });
+
   constructor(
     private readonly db: EntityManager,
     private readonly clock: Clock,
     @Inject(CONFIG) private readonly config: Config,
   ) {}
 
-  async load(userId: string, tx: EntityManager = this.db): Promise<Principal | null> {
-    const [principal] = await tx.query<Principal[]>(LOAD, [
-      userId,
+  /** @param tx the transaction whose eyes to read with; without one, what is committed by now. */
+  async load(userId: string, tx?: EntityManager): Promise<Principal | null> {
+    if (!tx) return this.together.load(userId);
+    const [principal] = await this.loadAll([userId], tx);
+    return principal!;
+  }
+
+  /** In the order of the ids; null for those who are not there. */
+  private async loadAll(userIds: readonly string[], db: EntityManager): Promise<(Principal | null)[]> {
+    const principals = await db.query<Principal[]>(LOAD, [
+      userIds,
       this.clock.date(),
       this.config.FEATURE_SHARED_ACCOUNTS,
     ]);
-    return principal ?? null;
+    const found = new Map(principals.map((principal) => [principal.userId, principal]));
+    return userIds.map((userId) => found.get(userId.toLowerCase()) ?? null);
   }
 }
