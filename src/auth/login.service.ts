@@ -47,14 +47,17 @@ export class Login {
     const obstacle = this.obstacle(user);
     if (obstacle) return this.refuse(caller, body, user, obstacle, 'not_allowed');
 
-    await this.limits.forget(caller.ip, body.email);
+    // Travels to Redis with what opens the session, which fails where Redis does; what is not forgotten runs out.
+    const forgotten = this.limits.forget(caller.ip, body.email).catch(() => {});
     // The next sign-in tries again.
     await this.rehashIfOutdated(user, body.password).catch(() => {});
-    return this.signIn.begin(caller, user, {
+    const signedIn = await this.signIn.begin(caller, user, {
       method: 'password',
       wish: { persistent: body.persist_session, fingerprint: body.device_fingerprint },
       delivery: body.token_delivery,
     });
+    await forgotten;
+    return signedIn;
   }
 
   /** A try that could not be made does not count: neither an outage nor a storm must lock anybody out. */

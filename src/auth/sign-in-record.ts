@@ -4,7 +4,7 @@ import { Principal, Principals } from '../authz/principals.service';
 import { Caller } from '../common/caller';
 import { Clock } from '../common/clock';
 import { AccountMails } from '../identities/account-mails.service';
-import { Events } from '../infra/events/events';
+import { Events, Happening } from '../infra/events/events';
 import { SecondFactorMethod, SignInMethod } from '../infra/events/event-types';
 import { Session } from '../sessions/session';
 import { AppError } from '../common/app-error';
@@ -71,35 +71,35 @@ export class SignInRecord {
 
     const subject = `user:${userId}`;
     const actor = subject;
-    await this.events.record(tx, caller, {
-      type: 'user.login',
-      subject,
-      actor,
-      data: {
-        session_id: session.id,
-        method,
-        second_factor: secondFactor ?? null,
-        new_device: device.isNew,
+    const happenings: Happening[] = [
+      {
+        type: 'user.login',
+        actor,
+        data: {
+          session_id: session.id,
+          method,
+          second_factor: secondFactor ?? null,
+          new_device: device.isNew,
+        },
       },
-    });
-    await this.events.record(tx, caller, {
-      type: 'session.created',
-      subject,
-      actor,
-      data: {
-        session_id: session.id,
-        persistent: session.persistent,
-        expires_at: new Date(session.absoluteEnd).toISOString(),
+      {
+        type: 'session.created',
+        actor,
+        data: {
+          session_id: session.id,
+          persistent: session.persistent,
+          expires_at: new Date(session.absoluteEnd).toISOString(),
+        },
       },
-    });
+    ];
     if (evicted.length > 0) {
-      await this.events.record(tx, caller, {
+      happenings.push({
         type: 'session.revoked',
-        subject,
         actor,
         data: { reason: 'session_limit', session_ids: evicted },
       });
     }
+    await this.events.recordAll(tx, caller, subject, happenings);
     return principal;
   }
 }

@@ -18,6 +18,9 @@ export interface NewEvent<T extends EventType = EventType> {
   resource?: string;
 }
 
+/** An event, but for what it happened to. */
+export type Happening = { [T in EventType]: Omit<NewEvent<T>, 'subject'> }[EventType];
+
 /** Writes what happened into the same transaction as the change itself; the relay tells the others later. */
 @Injectable()
 export class Events {
@@ -33,53 +36,79 @@ export class Events {
    * two transactions could wait for each other for ever.
    */
   async record<T extends EventType>(tx: EntityManager, caller: Caller, event: NewEvent<T>): Promise<void> {
-    const actor = event.actor ?? caller.actor ?? (caller.userId ? `user:${caller.userId}` : event.subject);
-    const subjectId = userIdOf(event.subject);
-    const data = splitPersonalData(event.type, 'data', event.data, subjectId);
-    const metadata = splitPersonalData(
-      event.type,
-      'metadata',
-      metadataOf(caller),
-      userIdOf(actor) ?? caller.userId ?? subjectId,
-    );
-    const personal = [data.personal, metadata.personal].filter((part) => part !== null);
+    await this.recordAll(tx, caller, event.subject, [event as NewEvent & Happening]);
+  }
+
+  /** As `record`, for what happened to one subject at once, in this order. Also one round trip. */
+  async recordAll(
+    tx: EntityManager,
+    caller: Caller,
+    subject: string,
+    happenings: readonly Happening[],
+  ): Promise<void> {
+    const rows = happenings.map((one) => rowOf(caller, subject, one));
     await tx.query(
-      `WITH ordered AS MATERIALIZED (SELECT pg_advisory_xact_lock(hashtextextended($6, 0))),
+      `WITH ordered AS MATERIALIZED (SELECT pg_advisory_xact_lock(hashtextextended($3, 0))),
        recorded AS (
          INSERT INTO events
            (event_id, event_type, "timestamp", source, priority, subject, actor, resource, data, metadata, personal_digests)
-         SELECT $1::uuid, $2, $3::timestamptz, $4, $5, $6, $7, $8, $9::jsonb, $10::jsonb, $11::jsonb FROM ordered
+         SELECT e.id, e.type, $1::timestamptz, $2, e.priority, $3, e.actor, e.resource, e.data, e.metadata, e.digests
+         FROM ordered CROSS JOIN unnest($4::uuid[], $5::text[], $6::text[], $7::text[], $8::text[], $9::jsonb[],
+           $10::jsonb[], $11::jsonb[]) AS e (id, type, priority, actor, resource, data, metadata, digests)
          RETURNING event_id, "timestamp"
        ),
        personal AS (
          INSERT INTO event_personal_data (event_id, "timestamp", part, user_id, salt, content)
          SELECT event_id, "timestamp", part, user_id, decode(salt, 'hex'), content
-         FROM recorded, jsonb_to_recordset($12::jsonb) AS p (part text, user_id uuid, salt text, content jsonb)
+         FROM recorded
+         JOIN jsonb_to_recordset($12::jsonb) AS p (event_id uuid, part text, user_id uuid, salt text, content jsonb)
+           USING (event_id)
        )
-       INSERT INTO event_outbox (event_id, "timestamp") SELECT event_id, "timestamp" FROM recorded`,
+       INSERT INTO event_outbox (event_id, "timestamp") SELECT event_id, "timestamp" FROM recorded ORDER BY event_id`,
       [
-        newId(),
-        event.type,
         this.clock.date(),
         this.config.APP_NAME,
-        eventPriorities[event.type] ?? 'normal',
-        event.subject,
-        actor,
-        event.resource ?? null,
-        JSON.stringify(data.kept),
-        JSON.stringify(metadata.kept),
-        personal.length > 0 ? JSON.stringify(digestsOf(personal)) : null,
-        JSON.stringify(
-          personal.map(({ part, userId, salt, content }) => ({
-            part,
-            user_id: userId,
-            salt: salt.toString('hex'),
-            content,
-          })),
-        ),
+        subject,
+        rows.map(({ id }) => id),
+        rows.map(({ type }) => type),
+        rows.map(({ priority }) => priority),
+        rows.map(({ actor }) => actor),
+        rows.map(({ resource }) => resource),
+        rows.map(({ data }) => data),
+        rows.map(({ metadata }) => metadata),
+        rows.map(({ digests }) => digests),
+        JSON.stringify(rows.flatMap(({ personal }) => personal)),
       ],
     );
   }
+}
+
+/** As the table has it: JSON as text. */
+function rowOf(caller: Caller, subject: string, event: Happening) {
+  const id = newId();
+  const actor = event.actor ?? caller.actor ?? (caller.userId ? `user:${caller.userId}` : subject);
+  const subjectId = userIdOf(subject);
+  const data = splitPersonalData(event.type, 'data', event.data, subjectId);
+  const about = userIdOf(actor) ?? caller.userId ?? subjectId;
+  const metadata = splitPersonalData(event.type, 'metadata', metadataOf(caller), about);
+  const personal = [data.personal, metadata.personal].filter((part) => part !== null);
+  return {
+    id,
+    type: event.type,
+    priority: eventPriorities[event.type] ?? 'normal',
+    actor,
+    resource: event.resource ?? null,
+    data: JSON.stringify(data.kept),
+    metadata: JSON.stringify(metadata.kept),
+    digests: personal.length > 0 ? JSON.stringify(digestsOf(personal)) : null,
+    personal: personal.map(({ part, userId, salt, content }) => ({
+      event_id: id,
+      part,
+      user_id: userId,
+      salt: salt.toString('hex'),
+      content,
+    })),
+  };
 }
 
 /** What is told of the request. The service itself has no address. */
