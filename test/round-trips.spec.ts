@@ -143,7 +143,7 @@ describe('round trips', () => {
     const { postgres, redis } = await during(() =>
       service.client().post('/v1/auth/login', { email, password }).expect(200),
     );
-    expect({ postgres, redis: redis.length }).toEqual({ postgres: 7, redis: 7 });
+    expect({ postgres, redis: redis.length }).toEqual({ postgres: 6, redis: 7 });
   });
 });
 

@@ -3,7 +3,7 @@ import { EntityManager } from 'typeorm';
 import { Caller } from '../common/caller';
 
 /** What a device is recognised by: its fingerprint where the client sends one, else its user agent. */
-function deviceHash(caller: Caller, fingerprint: string | undefined): Buffer {
+export function deviceHash(caller: Caller, fingerprint: string | undefined): Buffer {
   return createHash('sha256')
     .update(fingerprint === undefined ? `ua:${caller.userAgent ?? ''}` : `fp:${fingerprint}`)
     .digest();
@@ -18,26 +18,17 @@ export interface SeenDevice {
   newToday: number;
 }
 
-/** Remembers the device of a sign-in. */
-export async function rememberDevice(
-  tx: EntityManager,
-  caller: Caller,
-  { userId, fingerprint, at }: { userId: string; fingerprint: string | undefined; at: Date },
-): Promise<SeenDevice> {
-  const [row] = await tx.query<{ inserted: boolean; others: number; today: number }[]>(
-    `INSERT INTO known_devices AS known (user_id, device_hash, first_seen_at, last_seen_at)
-     VALUES ($1, $2, $3, $3)
-     ON CONFLICT (user_id, device_hash) DO UPDATE SET last_seen_at = excluded.last_seen_at
-     RETURNING known.first_seen_at = known.last_seen_at AS inserted,
-       (SELECT count(*)::int FROM known_devices WHERE user_id = $1) AS others,
-       (SELECT count(*)::int FROM known_devices
-        WHERE user_id = $1 AND first_seen_at > $3::timestamptz - interval '1 day') AS today`,
-    [userId, deviceHash(caller, fingerprint), at],
+/** Of one that has just been remembered for the first time: what it is among the others, of which the oldest may go. */
+export async function amongOthers(tx: EntityManager, userId: string, at: Date): Promise<SeenDevice> {
+  const [row] = await tx.query<{ all: number; today: number }[]>(
+    `SELECT count(*)::int AS all,
+       (count(*) FILTER (WHERE first_seen_at > $2::timestamptz - interval '1 day'))::int AS today
+     FROM known_devices WHERE user_id = $1`,
+    [userId, at],
   );
-  // The subqueries see the table as it was before this statement.
-  const { inserted = false, others = 0, today = 0 } = row ?? {};
-  if (inserted && others >= MOST_DEVICES) await forgetOldest(tx, userId);
-  return { isNew: inserted && others > 0, newToday: today + 1 };
+  const { all, today } = row!;
+  if (all > MOST_DEVICES) await forgetOldest(tx, userId);
+  return { isNew: all > 1, newToday: today };
 }
 
 async function forgetOldest(tx: EntityManager, userId: string): Promise<void> {

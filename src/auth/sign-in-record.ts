@@ -10,7 +10,7 @@ import { Session } from '../sessions/session';
 import { AppError } from '../common/app-error';
 import { invalidOauthState } from '../oauth/oauth.errors';
 import { invalidCredentials, invalidMfaToken } from './auth.errors';
-import { rememberDevice } from './device';
+import { amongOthers, deviceHash, SeenDevice } from './device';
 import { newDeviceMail } from './new-device.mail';
 
 const MOST_MAILS_A_DAY = 10;
@@ -28,6 +28,19 @@ export interface Wish {
   persistent: boolean;
   fingerprint?: string;
 }
+
+/** Looks at the account once more, and remembers the device. */
+const ADMIT = `
+  WITH admitted AS (
+    UPDATE users SET last_login_at = $3
+    WHERE id = $1 AND session_epoch = $2 AND (NOT mfa_enabled OR $4)
+      AND kind = 'person' AND status IN ('active', 'pending_verification') AND deleted_at IS NULL
+    RETURNING id
+  )
+  INSERT INTO known_devices AS known (user_id, device_hash, first_seen_at, last_seen_at)
+  SELECT id, $5, $3, $3 FROM admitted
+  ON CONFLICT (user_id, device_hash) DO UPDATE SET last_seen_at = excluded.last_seen_at
+  RETURNING known.first_seen_at = known.last_seen_at AS inserted`;
 
 /**
  * What a sign-in leaves in PostgreSQL. Its one condition holds for every way to sign in: nothing has ended the user's
@@ -48,18 +61,11 @@ export class SignInRecord {
     caller: Caller,
     { proved, wish, session, evicted }: { proved: Proved; wish: Wish; session: Session; evicted: string[] },
   ): Promise<Principal> {
-    const { userId, epoch, method, secondFactor } = proved;
+    const { userId, method, secondFactor } = proved;
     const at = this.clock.date();
-    const [rows] = await tx.query<[unknown[], number]>(
-      `UPDATE users SET last_login_at = $3
-       WHERE id = $1 AND session_epoch = $2 AND (NOT mfa_enabled OR $4)
-         AND kind = 'person' AND status IN ('active', 'pending_verification') AND deleted_at IS NULL
-       RETURNING id`,
-      [userId, epoch, at, secondFactor !== undefined],
-    );
-    const principal = rows.length > 0 ? await this.principals.load(userId, tx) : null;
+    const device = await this.admit(tx, proved, deviceHash(caller, wish.fingerprint), at);
+    const principal = device && (await this.principals.load(userId, tx));
     if (!principal) throw overtaken(proved);
-    const device = await rememberDevice(tx, caller, { userId, fingerprint: wish.fingerprint, at });
     // A client that invents a fingerprint for each sign-in must not fill its owner's mailbox.
     if (device.isNew && device.newToday <= MOST_MAILS_A_DAY)
       await this.mails.enqueue(
@@ -101,6 +107,20 @@ export class SignInRecord {
     }
     await this.events.recordAll(tx, caller, subject, happenings);
     return principal;
+  }
+
+  /** @returns null where the account changed in the meantime. */
+  private async admit(
+    tx: EntityManager,
+    { userId, epoch, secondFactor }: Proved,
+    hash: Buffer,
+    at: Date,
+  ): Promise<SeenDevice | null> {
+    const values = [userId, epoch, at, secondFactor !== undefined, hash];
+    const [device] = await tx.query<{ inserted: boolean }[]>(ADMIT, values);
+    if (!device) return null;
+    // Counted by a statement of its own: that one has seen no sign-in that it had to wait for.
+    return device.inserted ? amongOthers(tx, userId, at) : { isNew: false, newToday: 0 };
   }
 }
 
