@@ -108,6 +108,13 @@ describe('A run of all tests', () => {
         }),
       );
     await expect(record('no id')).rejects.toThrow('user.logout was recorded with');
+    const together = service.db.transaction((tx) =>
+      events.recordAll(tx, caller, `user:${newId()}`, [
+        { type: 'user.logout', data: { session_id: newId(), all_devices: false } },
+        { type: 'user.logout', data: { session_id: 'no id', all_devices: false } },
+      ]),
+    );
+    await expect(together).rejects.toThrow('user.logout was recorded with');
     await expect(record(newId())).resolves.toBeUndefined();
   });
 });

@@ -7,7 +7,7 @@ import { newId } from '../src/common/ids';
 import { ImpatientClient } from '../src/infra/database/impatient-client';
 import { ImpatientRedis } from '../src/infra/redis/impatient-redis';
 import { eventually, startService, TestService } from './support/app';
-import { settled } from './support/authority';
+import { newHolder, settled } from './support/authority';
 import { newAdministrator, newSignedIn, SignedIn } from './support/people';
 import { newKey, newServiceAccount, withKey } from './support/services';
 import { storeAccount } from './support/trading-accounts';
@@ -53,8 +53,10 @@ describe('round trips', () => {
     expect(await during(() => refresh(member.refreshToken))).toEqual({ postgres: 1, redis: ['evalsha'] });
   });
 
-  it('of refreshes at the same time are shared, and everybody gets a token of their own', async () => {
-    const people = await Promise.all(Array.from({ length: 12 }, () => newSignedIn(service)));
+  it('of accounts that are wanted at the same time are shared, and nobody gets what is another’s', async () => {
+    const people = await Promise.all(Array.from({ length: 8 }, () => newSignedIn(service)));
+    people.push(await newAdministrator(service), await newHolder(service, ['audit:read']));
+    await storeAccount(service, people[2]!.userId);
     await service.db.query(`UPDATE users SET status = 'suspended' WHERE id = $1`, [people[5]!.userId]);
     const replies = await Promise.all(
       people.map(({ refreshToken }) =>
@@ -66,16 +68,22 @@ describe('round trips', () => {
     );
     expect(owners).toEqual(people.map(({ userId }, i) => (i === 5 ? 401 : `user:${userId}`)));
 
-    // Connections of one test come one by one; what comes in one turn of the event loop is asked together.
-    const ids = [...people.map(({ userId }) => userId), newId(), people[0]!.userId.toUpperCase()];
     const principals = service.app.get(Principals);
-    const loaded: (string | undefined)[] = [];
-    const { postgres } = await during(async () => {
-      const found = await Promise.all(ids.map((id) => principals.load(id)));
-      loaded.push(...found.map((principal) => principal?.userId));
-    });
-    expect(loaded).toEqual([...people.map(({ userId }) => userId), undefined, people[0]!.userId]);
-    expect(postgres).toBe(1);
+    const ids = [...people.map(({ userId }) => userId), newId(), people[2]!.userId.toUpperCase()];
+    const alone = await Promise.all(ids.map((id) => principals.load(id, service.db.manager)));
+    expect(new Set(alone.map((one) => JSON.stringify([one?.permissions, one?.tradingAccounts]))).size).toBe(
+      5,
+    );
+    const loads = () => asked.postgres.filter((text) => text.includes('"tradingAccounts"')).length;
+    await during(async () => expect(await Promise.all(ids.map((id) => principals.load(id)))).toEqual(alone));
+    expect(loads()).toBe(1);
+    const sixty = Array.from({ length: 60 }, (_, i) => i % ids.length);
+    await during(async () =>
+      expect(await Promise.all(sixty.map((i) => principals.load(ids[i]!)))).toEqual(
+        sixty.map((i) => alone[i]),
+      ),
+    );
+    expect(loads()).toBe(2);
   });
 
   it('of a guarded GET are its own, and where its session is not remembered one question to Redis before', async () => {

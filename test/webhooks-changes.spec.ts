@@ -1,4 +1,5 @@
 import { Clock } from '../src/common/clock';
+import { FanOutLoop } from '../src/webhooks/fan-out/fan-out-loop';
 import { eventually, startService, TestService } from './support/app';
 import {
   deliveriesOf,
@@ -55,6 +56,19 @@ describe('Webhooks, of which something else is true by now', () => {
     );
     return [webhook, ids];
   };
+
+  it('are sent what was pending when they are enabled again, the only one there is', async () => {
+    const [webhook, ids] = await waiting(3, HOUR);
+    await service.db.query('UPDATE webhooks SET enabled = false, rest_until = NULL WHERE id = $1', [
+      webhook.id,
+    ]);
+    // Until senders know that nobody wants anything.
+    await eventually(async () => !service.app.get(FanOutLoop).isWanted, 'nobody to look for deliveries');
+    expect(await counts(webhook)).toEqual({ pending: 3, delivered: 0, dead: 0 });
+    await service.db.query('UPDATE webhooks SET enabled = true WHERE id = $1', [webhook.id]);
+    await eventually(async () => (await counts(webhook)).delivered === 3, 'all of them');
+    expect(new Set(receiver.received.map(({ id }) => id)).size).toBe(ids.length);
+  });
 
   it('are sent what waited for a process of ours for longer than a day, each at least once', async () => {
     const [webhook, [bad]] = await waiting(30, 24.5 * HOUR);

@@ -92,6 +92,7 @@ describe('The fan-out', () => {
 
   it('tells senders to look for nothing while no webhook is enabled, and notices one within a second', async () => {
     const loop = new FanOutLoop(fanOut, true);
+    const advance = fanOut.advance.bind(fanOut);
     loop.onApplicationBootstrap();
     try {
       await eventually(async () => !loop.isWanted, 'it to know that there is none');
@@ -102,7 +103,11 @@ describe('The fan-out', () => {
       expect(Date.now() - since).toBeLessThan(3_000);
       await service.db.query('UPDATE webhooks SET enabled = false WHERE id = $1', [webhook.id]);
       await eventually(async () => !loop.isWanted, 'it to know that it is disabled');
+      // What was due before could be sent all the same, so whoever does not know lets senders look.
+      fanOut.advance = () => Promise.reject(new Error('trouble'));
+      await eventually(async () => loop.isWanted, 'it to know nothing');
     } finally {
+      fanOut.advance = advance;
       await loop.beforeApplicationShutdown();
     }
   });

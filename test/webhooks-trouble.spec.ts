@@ -102,6 +102,8 @@ describe('Webhooks whose receiver makes trouble', () => {
 
   it('are disabled by 410 Gone, which is an event; another address since then is not', async () => {
     const webhook = await newWebhook(service, receiver.url);
+    // While no webhook is enabled nobody would look.
+    await newWebhook(service, receiver.url, ['user.purged']);
     receiver.answer(says(410));
     await happen(service, 3);
     await eventually(

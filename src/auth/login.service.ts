@@ -1,4 +1,4 @@
-import { Inject, Injectable } from '@nestjs/common';
+import { Inject, Injectable, Logger } from '@nestjs/common';
 import { AppError } from '../common/app-error';
 import { Caller } from '../common/caller';
 import { rateLimited } from '../common/common.errors';
@@ -6,6 +6,8 @@ import { CONFIG, Config } from '../config/config';
 import { accountDeactivated, accountSuspended, emailNotVerified } from '../identities/identities.errors';
 import { Identities } from '../identities/identities.service';
 import { User } from '../identities/user.entity';
+import { DependencyLog } from '../infra/logging/dependency-log';
+import { failureReason } from '../infra/logging/failure-reason';
 import { PasswordHasher } from '../passwords/password-hasher';
 import { LoginBody } from './auth.dto';
 import { invalidCredentials } from './auth.errors';
@@ -17,6 +19,11 @@ import { MfaRequired, SignedIn, SignIn } from './sign-in.service';
 /** Signs in with address and password. Unknown address and wrong password are one answer, after the same work. */
 @Injectable()
 export class Login {
+  private readonly forgetting = new DependencyLog(
+    new Logger('Limits'),
+    'Successful sign-ins count as failed ones',
+  );
+
   constructor(
     @Inject(CONFIG) private readonly config: Config,
     private readonly limits: LoginLimits,
@@ -47,8 +54,8 @@ export class Login {
     const obstacle = this.obstacle(user);
     if (obstacle) return this.refuse(caller, body, user, obstacle, 'not_allowed');
 
-    // Travels to Redis with what opens the session, which fails where Redis does; what is not forgotten runs out.
-    const forgotten = this.limits.forget(caller.ip, body.email).catch(() => {});
+    // Travels to Redis with what opens the session, which fails where Redis does.
+    const forgotten = this.forget(caller.ip, body.email);
     // The next sign-in tries again.
     await this.rehashIfOutdated(user, body.password).catch(() => {});
     const signedIn = await this.signIn.begin(caller, user, {
@@ -58,6 +65,16 @@ export class Login {
     });
     await forgotten;
     return signedIn;
+  }
+
+  /** Does not throw: what is not forgotten runs out, and whoever has signed in is not turned away for it. */
+  private async forget(ip: string, email: string): Promise<void> {
+    try {
+      await this.limits.forget(ip, email);
+      this.forgetting.worked();
+    } catch (error) {
+      this.forgetting.failed(failureReason(error));
+    }
   }
 
   /** A try that could not be made does not count: neither an outage nor a storm must lock anybody out. */

@@ -55,7 +55,7 @@ export class Authority {
     await tx?.query(`SELECT FROM users WHERE id = $1 FOR NO KEY UPDATE`, [userId]);
     const db = tx ?? this.db;
     const held = await this.heldUntil(db, caller, this.clock.date());
-    const user = await this.principals.load(userId, db);
+    const user = await this.principals.load(userId, tx);
     if (!user) throw notFound();
     const everybodys = await this.roles.permissionsOf(db, [SIGN_UP_ROLE]);
     const more = user.permissions.filter((name) => !held.has(name) && !everybodys.includes(name));

@@ -81,7 +81,7 @@ const MOST_TOGETHER = 50;
 /** Reads accounts with their roles and permissions, in one round trip. */
 @Injectable()
 export class Principals {
-  /** Asks for all who are wanted in the same turn of the event loop; remembers nobody. */
+  /** Asks for all who are wanted in the same turn of the event loop; remembers nobody. What fails, fails for them all. */
   private readonly together = new DataLoader<string, Principal | null>((ids) => this.loadAll(ids, this.db), {
     cache: false,
     maxBatchSize: MOST_TOGETHER,

@@ -9,11 +9,12 @@ import { notesFolder } from './seen-replies';
  * types alone do not tell an id from any text. Notes what is recorded, for the run.
  */
 export function checkEvents(events: Events): void {
-  const record = events.record.bind(events);
-  events.record = async (tx, caller, event) => {
-    requireFit(event.type, event.data);
-    await record(tx, caller, event);
-    noteEvent(event.type, notesFolder());
+  // `record` goes through it too.
+  const recordAll = events.recordAll.bind(events);
+  events.recordAll = async (tx, caller, subject, happenings) => {
+    for (const { type, data } of happenings) requireFit(type, data);
+    await recordAll(tx, caller, subject, happenings);
+    for (const { type } of happenings) noteEvent(type, notesFolder());
   };
 }
 

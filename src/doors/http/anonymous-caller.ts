@@ -6,7 +6,9 @@ const MAX_USER_AGENT = 255;
 const NOBODY: ReadonlySet<string> = new Set();
 
 /** What is known of a request before anybody has proved anything. */
-export function anonymousCaller(request: HttpRequest): Caller {
+export function anonymousCaller(
+  request: HttpRequest,
+): Pick<Caller, 'requestId' | 'ip' | 'userAgent' | 'permissions'> {
   const userAgent = request.headers['user-agent'];
   return {
     requestId: request.id,

@@ -18,15 +18,16 @@ type RulesOf = Storage['getTargetValidationMetadatas'];
 
 /**
  * class-validator finds the rules of a class anew for each body, and for that compares it with every other class that has
- * any. None comes to a class once bodies are read; of groups, by which they could differ, we have none.
+ * any. None comes to a class once bodies are read; rules in groups, of which we have none, are found anew.
  */
 function rememberRules(): void {
   const storage = getMetadataStorage();
   const find: RulesOf = storage.getTargetValidationMetadatas.bind(storage);
   const known = new Map<unknown, ReturnType<RulesOf>>();
-  storage.getTargetValidationMetadatas = (target, ...options) => {
+  storage.getTargetValidationMetadatas = (target, schema, always, strictGroups, groups) => {
+    if (always || strictGroups || groups?.length) return find(target, schema, always, strictGroups, groups);
     let rules = known.get(target);
-    if (!rules) known.set(target, (rules = find(target, ...options)));
+    if (!rules) known.set(target, (rules = find(target, schema, always, strictGroups, groups)));
     return rules;
   };
 }

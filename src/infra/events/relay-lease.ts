@@ -51,7 +51,12 @@ export class RelayLease {
     const lease = new RelayLease(config);
     try {
       await lease.client.connect();
-      await lease.query(`SELECT set_config('idle_session_timeout', $1, false)`, [String(SILENCE_MS)]);
+      // Plans are kept, and made while the outbox is empty: they have to be those for a long one.
+      await lease.query(
+        `SELECT set_config('idle_session_timeout', $1, false), set_config('enable_seqscan', 'off', false),
+           set_config('jit', 'off', false)`,
+        [String(SILENCE_MS)],
+      );
       return lease;
     } catch (error) {
       lease.destroy();

@@ -28,7 +28,7 @@ export class FanOutLoop implements OnApplicationBootstrap, BeforeApplicationShut
     () => (this.isWanted ? POLL_MS : UNWANTED_POLL_MS),
     (signal) => this.catchUp(signal),
   );
-  /** Whether any webhook was enabled when this loop looked last. */
+  /** Whether any webhook was enabled when this loop looked last; also where that is not known. */
   isWanted = true;
   /** Halved by each failure: many webhooks may ask for more rows than PostgreSQL makes in the time of a statement. */
   private stretch = STRETCH;
@@ -57,6 +57,8 @@ export class FanOutLoop implements OnApplicationBootstrap, BeforeApplicationShut
         this.stretch = Math.min(this.stretch * 2, STRETCH);
       }
     } catch (error) {
+      // What was due already can be sent all the same.
+      this.isWanted = true;
       this.stretch = Math.max(Math.floor(this.stretch / 2), 1);
       this.database.failed(failureReason(error));
     }
