@@ -111,11 +111,13 @@ describe('migrations', () => {
       AuthProviders1700000000009: '10b683e03ac170d20f673f3fc16aee2b6dbe2b5b9d3aacce4aa8466c7ec7f6e4',
       ApiKeys1700000000010: '3f0c35ffbdcf2cbc30e567c3a4df3809d65cd20a13531fa1137d47d42d999392',
       TradingAccounts1700000000011: 'c1fa6714c6ae90857ea2a7eba0535ef9b81bc00889d47c9f4cac9d449c4bd242',
+      AuditChain1700000000012: '19ee0823fe34d2596932dfa282e4cae4ec79c8b78d8e8f6de736ec8de3d280e2',
+      ExportsAndWebhooks1700000000013: '1bd5af82c67642e3069a6710fd51479357a42bce07f41f78bef4b4ff875698dd',
     };
 
     it('never change a step that was released, nor the order of steps', async () => {
       const steps = await Promise.all(
-        migrations.slice(0, RELEASED).map(async (step) => {
+        migrations.slice(0, Object.keys(RELEASED_STEPS).length).map(async (step) => {
           const statements: string[] = [];
           const recorder = {
             query: (sql: string) => Promise.resolve(void statements.push(sql)),
