@@ -1,11 +1,9 @@
 import { Socket } from 'node:net';
 import { Client, ClientConfig } from 'pg';
-import { StatementNames } from './statement-names';
+import { prepared } from './prepared';
 
 /** "Cached plan must not change result type": a migration has changed a column under a prepared statement. */
 const FEATURE_NOT_SUPPORTED = '0A000';
-
-const names = new StatementNames();
 
 /**
  * A connection that is given up with the first statement that PostgreSQL does not answer in time. pg itself would leave
@@ -22,7 +20,7 @@ export class ImpatientClient extends Client {
     this.on('error', () => undefined);
     const ask = this.query.bind(this) as (...args: unknown[]) => unknown;
     const impatiently = (...args: unknown[]): unknown => {
-      const answer = ask(...prepared(args));
+      const answer = ask(...withName(args));
       if (answer instanceof Promise) {
         answer.catch((error: Error & { code?: string }) => {
           if (error.message === 'Query read timeout' || error.code === FEATURE_NOT_SUPPORTED) {
@@ -36,8 +34,7 @@ export class ImpatientClient extends Client {
   }
 }
 
-function prepared(args: unknown[]): unknown[] {
+function withName(args: unknown[]): unknown[] {
   const [text, values, ...rest] = args;
-  const name = typeof text === 'string' && Array.isArray(values) && values.length > 0 && names.nameOf(text);
-  return name ? [{ name, text, values: values as unknown[] }, ...rest] : args;
+  return typeof text === 'string' && Array.isArray(values) ? [prepared(text, values), ...rest] : args;
 }

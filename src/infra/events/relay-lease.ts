@@ -2,15 +2,13 @@ import { Socket } from 'node:net';
 import { Client, QueryResultRow } from 'pg';
 import { Config } from '../../config/config';
 import { advisoryLocks } from '../database/advisory-locks';
-import { StatementNames } from '../database/statement-names';
+import { prepared } from '../database/prepared';
 import { withDeadline } from '../deadline';
 
 const QUERY_MS = 3_000;
 /** PostgreSQL ends a session that is silent for so long: a process that hangs or was stopped does not keep the lease. */
 const SILENCE_MS = 5_000;
 const TOUCH_MS = 1_000;
-
-const names = new StatementNames();
 
 /** The lease's connection failed, and the lease with it: another process may be the publisher by now. */
 export class LeaseLost extends Error {
@@ -86,8 +84,7 @@ export class RelayLease {
 
   private async ask<Row extends QueryResultRow>(sql: string, values: unknown[]): Promise<Row[]> {
     try {
-      const name = values.length > 0 ? names.nameOf(sql) : undefined;
-      const { rows } = await this.client.query<Row>({ name, text: sql, values });
+      const { rows } = await this.client.query<Row>(prepared(sql, values));
       this.heardAt = performance.now();
       return rows;
     } catch (error) {
