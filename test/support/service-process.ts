@@ -1,4 +1,5 @@
 import { ChildProcess, spawn } from 'node:child_process';
+import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import { readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
@@ -10,6 +11,14 @@ import { dataDirOf, makeTestFolder } from './test-folder';
 const BUILT = join(__dirname, '..', '..', 'dist', 'src');
 const READY = /is ready after/;
 
+/** Below those that clients and sandboxes get, so that nobody takes it before the service does, or while it is away. */
+async function portOfService(): Promise<number> {
+  for (;;) {
+    const port = randomInt(9_000, 12_000);
+    if ((await freePort(port)) === port) return port;
+  }
+}
+
 /** A folder with all that a service makes for itself, and the built programs on it. */
 export class ServicePlace {
   readonly folder = makeTestFolder();
@@ -20,7 +29,7 @@ export class ServicePlace {
   private constructor(readonly port: number) {}
 
   static async make(): Promise<ServicePlace> {
-    return new ServicePlace(await freePort());
+    return new ServicePlace(await portOfService());
   }
 
   /** `npm start`, as far as it is not the compiler. */
