@@ -16,6 +16,7 @@ const PORT_MS = 5_000;
 /** A Redis that follows that of the drill, until it stands alone, and takes its place. */
 export class RedisReplica {
   private constructor(
+    readonly url: string,
     private readonly primary: URL,
     private readonly process: ChildProcess,
     private readonly redis: Redis,
@@ -24,7 +25,7 @@ export class RedisReplica {
   ) {}
 
   /** @throws Error where it does not get hold of the primary. */
-  static async start({ servers, redis: operator }: World): Promise<RedisReplica> {
+  static async start({ servers, redis: operator }: Pick<World, 'servers' | 'redis'>): Promise<RedisReplica> {
     const primary = new URL(servers.redisUrl);
     const port = await freePort();
     const { file, env } = await findRedis(DataFolder.locate(servers.dataDir), () => undefined);
@@ -40,7 +41,7 @@ export class RedisReplica {
     const own = Object.assign(new URL(primary), { port: String(port) });
     const redis = new Redis(own.href, { maxRetriesPerRequest: null, commandTimeout: 5_000 });
     redis.on('error', () => undefined);
-    const replica = new RedisReplica(primary, child, redis, operator, folder);
+    const replica = new RedisReplica(own.href, primary, child, redis, operator, folder);
     try {
       await replica.caughtUp();
     } catch (error) {
@@ -48,6 +49,10 @@ export class RedisReplica {
       throw error;
     }
     return replica;
+  }
+
+  get port(): number {
+    return Number(new URL(this.url).port);
   }
 
   /** From now on it lacks what the primary does. */

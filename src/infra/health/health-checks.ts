@@ -3,6 +3,7 @@ import { Redis } from 'ioredis';
 import { EntityManager } from 'typeorm';
 import { withDeadline } from '../deadline';
 import { EventBacklog } from '../events/event-backlog';
+import { askPrimary } from '../redis/ask-primary';
 
 const DEADLINE_MS = 1_000;
 /** Events older than that should have been published long ago. */
@@ -27,7 +28,7 @@ export interface EventsCheck {
 @Injectable()
 export class HealthChecks {
   readonly postgres = shared(() => timed(this.db.query('SELECT 1')));
-  readonly redis = shared(() => timed(this.redisClient.ping()));
+  readonly redis = shared(() => timed(askPrimary(this.redisClient)));
   readonly events = shared(() => this.askEvents());
 
   constructor(

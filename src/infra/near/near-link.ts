@@ -48,6 +48,7 @@ export class NearLink {
       this.lose();
     });
     redis.on('close', () => this.lose());
+    redis.on('ready', () => this.follow());
   }
 
   /** Hears its channels from then on. @throws where Redis is away, or lets nobody listen. */
@@ -76,6 +77,12 @@ export class NearLink {
 
   close(): void {
     if (this.subscriber.status !== 'wait') this.subscriber.disconnect();
+  }
+
+  /** Behind an address that leads to another server now, this connection would stay with the former one. */
+  private follow(): void {
+    if (this.subscriber.status !== 'wait' && this.subscriber.status !== 'end')
+      this.subscriber.disconnect(true);
   }
 
   private async subscribe(): Promise<void> {

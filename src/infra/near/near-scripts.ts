@@ -12,9 +12,13 @@ end
 `;
 
 /**
- * KEYS: readers. ARGV: id, ms for which it counts, ms for which the list is kept. It is asked often, and writes seldom.
+ * KEYS: readers. ARGV: id, ms for which it counts, ms for which the list is kept. It is asked often, and writes seldom: so a
+ * server that was demoted is made to say so here, for whoever changes something asks another one by now.
  */
 export const registerScript = `${now}
+if not string.find(redis.call('INFO', 'replication'), 'role:master', 1, true) then
+  return redis.error_reply('READONLY this server is a replica')
+end
 local ends = redis.call('HGET', KEYS[1], ARGV[1])
 if ends and tonumber(ends) - now > 0.75 * tonumber(ARGV[2]) then return end
 if redis.call('EXISTS', KEYS[1]) == 0 then begin() end

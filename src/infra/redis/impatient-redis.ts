@@ -3,12 +3,17 @@ import { Command, Redis } from 'ioredis';
 
 /** What ioredis makes of a command's deadline. */
 const TIMED_OUT = 'Command timed out';
+/** What a server answers that has become a replica; of a script too, whose error begins with that of its command. */
+const DEMOTED = /^-?(READONLY|MASTERDOWN)\b/;
 
 /**
  * A connection that is given up with the first command that Redis does not answer in time; ioredis itself would go on
  * sending. Commands fail at once until a new connection stands, instead of each waiting for its own deadline; and they
  * do not pile up in front of a Redis that hangs, to be carried out, when it wakes up, for requests that were
  * answered 503 long ago.
+ *
+ * Given up, too, with the first answer of a server that was demoted. It keeps its connections, so behind an address that
+ * follows the primary nothing else would lead to the new one; and what it still answers may be of before a revocation.
  */
 export class ImpatientRedis extends Redis {
   override sendCommand(...args: Parameters<Redis['sendCommand']>): unknown {
@@ -17,6 +22,7 @@ export class ImpatientRedis extends Redis {
     const read = bytesRead(stream);
     const answer = super.sendCommand(...args);
     giveUpWhenLost(args[0], stream, read);
+    giveUpWhenDemoted(args[0], stream);
     return answer;
   }
 }
@@ -44,6 +50,13 @@ function giveUpWhenLost(command: Command, stream: Redis['stream'] | undefined, r
       if (bytesRead(stream) === read)
         stream?.destroy(new Error(`gave up the connection: no answer to ${command.name.toUpperCase()}`));
     });
+  });
+}
+
+function giveUpWhenDemoted(command: Command, stream: Redis['stream'] | undefined): void {
+  command.promise.catch(({ message }: Error) => {
+    if (DEMOTED.test(message))
+      stream?.destroy(new Error(`gave up the connection: Redis is no primary any more (${message})`));
   });
 }
 
