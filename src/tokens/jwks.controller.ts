@@ -2,6 +2,7 @@ import { Controller, Get, Header } from '@nestjs/common';
 import { ApiProperty, ApiTags } from '@nestjs/swagger';
 import type { JWK } from 'jose';
 import { Operation } from '../infra/http/operation.decorator';
+import { sharedHeader } from '../infra/http/shared-parts';
 import { KeyRing } from './key-ring';
 
 class JsonWebKey {
@@ -45,6 +46,7 @@ export class JwksController {
     description:
       'Holds the next key at least ten minutes before it signs, and old keys until their last token is over.',
     reply: JsonWebKeySet,
+    replyHeaders: { 'Cache-Control': sharedHeader('Public-Cache-Control') },
     public: true,
   })
   keys(): { keys: JWK[] } {

@@ -32,6 +32,19 @@ describe('keyStatus', () => {
     expect(keyStatus(revoked, [revoked], 15_000, LIFE)).toBe('revoked');
   });
 
+  it('stays what it was when the key that ended it is revoked, and another takes its place', () => {
+    const second = key('2', 20_000, { revokedAt: new Date(50_000) });
+    const all = [first, second, key('3', 50_000)];
+    expect(all.map((one) => keyStatus(one, all, 50_000, LIFE))).toEqual(['retired', 'revoked', 'active']);
+    const never = key('2', 20_000, { revokedAt: new Date(15_000) });
+    const later = [first, never, key('3', 50_000)];
+    expect(later.map((one) => keyStatus(one, later, 50_000, LIFE))).toEqual([
+      'retiring',
+      'revoked',
+      'active',
+    ]);
+  });
+
   it('is not ended by a key that was revoked, or that has another use', () => {
     const others = [key('2', 20_000, { revokedAt: new Date(20_500) }), key('3', 20_000, { use: 'opaque' })];
     expect(keyStatus(first, [first, ...others], 40_000, LIFE)).toBe('active');

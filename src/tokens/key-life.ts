@@ -23,11 +23,17 @@ export function keyStatus(
   if (key.revokedAt && key.revokedAt.getTime() <= now) return 'revoked';
   const activates = key.activatesAt.getTime();
   if (activates > now) return 'pending';
-  const successor = all
-    .filter((other) => other.use === key.use && other.kid !== key.kid && !other.revokedAt)
-    .map((other) => other.activatesAt.getTime())
-    .filter((time) => time > activates && time <= now)
-    .reduce((earliest, time) => Math.min(earliest, time), Infinity);
-  if (successor === Infinity) return 'active';
-  return now < successor + tokenLife ? 'retiring' : 'retired';
+  const successors = all.filter(
+    (other) =>
+      other.use === key.use &&
+      other.kid !== key.kid &&
+      other.activatesAt.getTime() > activates &&
+      other.activatesAt.getTime() <= now,
+  );
+  if (successors.every((other) => other.revokedAt)) return 'active';
+  // Also by one that signed for a while and was revoked then: what it ended does not come back.
+  const ended = successors
+    .filter((other) => !other.revokedAt || other.activatesAt < other.revokedAt)
+    .reduce((earliest, other) => Math.min(earliest, other.activatesAt.getTime()), Infinity);
+  return now < ended + tokenLife ? 'retiring' : 'retired';
 }

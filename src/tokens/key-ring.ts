@@ -4,12 +4,14 @@ import { createSecretKey, KeyObject } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { EntityManager } from 'typeorm';
 import { Clock } from '../common/clock';
+import { unavailable } from '../common/common.errors';
 import { operatorMessage } from '../common/operator-message';
 import { CONFIG, Config } from '../config/config';
+import { BACKGROUND } from '../infra/background';
 import { IntegrityError } from '../infra/kms/integrity-error';
 import { KMS, Kms } from '../infra/kms/kms';
 import { keyStatus, KeyStatus, KeyTimes } from './key-life';
-import { KeyUse, SigningKey, signingKeyContext } from './signing-key.entity';
+import { KEY_USES, KeyUse, SigningKey, signingKeyContext } from './signing-key.entity';
 import { SigningKeys } from './signing-keys.service';
 
 const REFRESH_MS = 30_000;
@@ -17,14 +19,12 @@ const OVER: readonly KeyStatus[] = ['retired', 'revoked'];
 /** A token may carry a key made just now on another instance; asking is bounded, or strangers could make us ask. */
 const UNKNOWN_KEY_PAUSE_MS = 1_000;
 
-export interface RingKey {
-  kid: string;
-  use: KeyUse;
-  activatesAt: Date;
-  revokedAt: Date | null;
+type Secret = CryptoKey | KeyObject;
+
+export interface RingKey extends KeyTimes {
   publicJwk: JWK | null;
-  /** Signs (RSA), or signs and verifies (HMAC). */
-  secret: CryptoKey | KeyObject;
+  /** Signs (RSA), or signs and verifies (HMAC). Null where it could not be unwrapped: the public part verifies all the same. */
+  secret: Secret | null;
 }
 
 /**
@@ -34,6 +34,10 @@ export interface RingKey {
 @Injectable()
 export class KeyRing implements OnModuleInit, OnApplicationShutdown {
   private keys: RingKey[] = [];
+  /** Of every key there ever was, because one that is over may have ended another. */
+  private times: readonly KeyTimes[] = [];
+  /** Why those without a secret have none, by id. */
+  private failures = new Map<string, Error>();
   private timer?: NodeJS.Timeout;
   private loadedAt = -Infinity;
   private nextLoad?: Promise<void>;
@@ -45,12 +49,18 @@ export class KeyRing implements OnModuleInit, OnApplicationShutdown {
     private readonly clock: Clock,
     private readonly db: EntityManager,
     private readonly signingKeys: SigningKeys,
+    @Inject(BACKGROUND) private readonly background: boolean,
   ) {}
 
-  /** Makes the first keys where there are none, and reads them. */
+  /**
+   * Makes the first keys where there are none, and reads them.
+   * @throws Error where a key that signs now cannot be unwrapped. A command goes on: it may be there to replace that key.
+   */
   async onModuleInit(): Promise<void> {
     await this.signingKeys.ensure();
     await this.load();
+    const unusable = KEY_USES.map((use) => this.active(use)).find((key) => key?.secret === null);
+    if (unusable && this.background) throw this.failures.get(unusable.kid)!;
     this.timer = setInterval(() => void this.tick(), REFRESH_MS).unref();
   }
 
@@ -58,11 +68,18 @@ export class KeyRing implements OnModuleInit, OnApplicationShutdown {
     clearInterval(this.timer);
   }
 
-  /** The key that signs now: the newest that is active. */
-  signer(use: KeyUse): RingKey {
-    const key = this.keys.find((candidate) => candidate.use === use && this.status(candidate) === 'active');
-    if (!key) throw new Error(`no active key for ${use} tokens`);
-    return key;
+  /** The key that signs now: the newest that is active. @throws unavailable where it could not be unwrapped, or there is none */
+  signer(use: KeyUse): RingKey & { secret: Secret } {
+    const key = this.active(use);
+    // It has just been revoked.
+    if (!key) throw unavailable({ cause: new Error(`no active key for ${use} tokens`) });
+    return { ...key, secret: this.secretOf(key) };
+  }
+
+  /** @throws unavailable where it could not be unwrapped */
+  secretOf({ kid, secret }: RingKey): Secret {
+    if (secret === null) throw unavailable({ cause: this.failures.get(kid) });
+    return secret;
   }
 
   /** The key of this id, as long as a token signed with it can still be good. */
@@ -85,17 +102,23 @@ export class KeyRing implements OnModuleInit, OnApplicationShutdown {
       .map((key) => key.publicJwk!);
   }
 
+  /** Reads the table. A key that was revoked is out of force at once, also where the one in its place cannot be unwrapped. */
   async load(): Promise<void> {
     this.loadedAt = performance.now();
     const rows = await this.db.find(SigningKey, { order: { activatesAt: 'DESC', kid: 'DESC' } });
-    const known = new Map(this.keys.map((key) => [key.kid, key]));
     const inForce = rows.filter((row) => !OVER.includes(this.status(row, rows)));
+    const revoked = new Set(rows.filter(({ revokedAt }) => revokedAt).map(({ kid }) => kid));
+    this.keys = this.keys.filter(({ kid }) => !revoked.has(kid));
+    const known = new Map(this.keys.map(({ kid, secret }) => [kid, secret]));
+    const failures = new Map<string, Error>();
     this.keys = await Promise.all(
       inForce.map(async (row) => ({
         ...row,
-        secret: known.get(row.kid)?.secret ?? (await this.unwrap(row)),
+        secret: known.get(row.kid) ?? (await this.unwrapOrNote(row, failures)),
       })),
     );
+    this.times = rows;
+    this.failures = failures;
   }
 
   private async loadSoon(): Promise<void> {
@@ -103,15 +126,29 @@ export class KeyRing implements OnModuleInit, OnApplicationShutdown {
     await this.load();
   }
 
+  private active(use: KeyUse): RingKey | undefined {
+    return this.keys.find((candidate) => candidate.use === use && this.status(candidate) === 'active');
+  }
+
   private find(use: KeyUse, matches: (key: RingKey) => boolean): RingKey | undefined {
     return this.keys.find((key) => key.use === use && matches(key) && !OVER.includes(this.status(key)));
   }
 
-  private status(key: KeyTimes, all: readonly KeyTimes[] = this.keys): KeyStatus {
+  private status(key: KeyTimes, all: readonly KeyTimes[] = this.times): KeyStatus {
     return keyStatus(key, all, this.clock.now(), this.signingKeys.tokenLife(key.use));
   }
 
-  private async unwrap(row: SigningKey): Promise<CryptoKey | KeyObject> {
+  private async unwrapOrNote(row: SigningKey, failures: Map<string, Error>): Promise<Secret | null> {
+    try {
+      return await this.unwrap(row);
+    } catch (error) {
+      failures.set(row.kid, error as Error);
+      if (!this.failures.has(row.kid)) this.logger.error((error as Error).message);
+      return null;
+    }
+  }
+
+  private async unwrap(row: SigningKey): Promise<Secret> {
     const secret = await this.kms
       .unwrap(row.wrappedSecret, signingKeyContext(row.kid))
       .catch((cause: unknown) => {

@@ -19,7 +19,7 @@ export class OpaqueTokens {
   /** The same key, purpose and payload give the same token: that is how a repeated refresh gets the same successor. */
   seal(purpose: OpaquePurpose, payload: Uint8Array): string {
     const key = this.keys.signer('opaque');
-    return Buffer.concat([keyTag(key), payload, mac(key, purpose, payload)]).toString('base64url');
+    return Buffer.concat([keyTag(key), payload, mac(key.secret, purpose, payload)]).toString('base64url');
   }
 
   /**
@@ -27,7 +27,7 @@ export class OpaqueTokens {
    * 128 bits in hexadecimal. The same text has the same name until the key is rotated.
    */
   pseudonym(purpose: 'unknown_address', text: string): string {
-    return mac(this.keys.signer('opaque'), purpose, Buffer.from(text)).toString('hex').slice(0, 32);
+    return mac(this.keys.signer('opaque').secret, purpose, Buffer.from(text)).toString('hex').slice(0, 32);
   }
 
   /** The payload; null where the token was not made here for this purpose. Constant-time over the HMAC. */
@@ -41,7 +41,9 @@ export class OpaqueTokens {
       keyTag(candidate).equals(bytes.subarray(0, TAG_BYTES)),
     );
     if (!key) return null;
-    return timingSafeEqual(bytes.subarray(-MAC_BYTES), mac(key, purpose, payload)) ? payload : null;
+    return timingSafeEqual(bytes.subarray(-MAC_BYTES), mac(this.keys.secretOf(key), purpose, payload))
+      ? payload
+      : null;
   }
 }
 
@@ -50,8 +52,8 @@ function keyTag(key: RingKey): Buffer {
   return createHash('sha256').update(key.kid).digest().subarray(0, TAG_BYTES);
 }
 
-function mac(key: RingKey, purpose: string, payload: Uint8Array): Buffer {
-  return createHmac('sha256', key.secret as KeyObject)
+function mac(secret: RingKey['secret'], purpose: string, payload: Uint8Array): Buffer {
+  return createHmac('sha256', secret as KeyObject)
     .update(`${purpose}\0`)
     .update(payload)
     .digest();

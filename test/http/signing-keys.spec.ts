@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { calculateJwkThumbprint, decodeProtectedHeader, generateKeyPair, JWK, SignJWT } from 'jose';
 import { KeyRing } from '../../src/tokens/key-ring';
 import { KEY_USES, KeyUse } from '../../src/tokens/signing-key.entity';
@@ -5,6 +6,7 @@ import { SigningKeys } from '../../src/tokens/signing-keys.service';
 import { startService, TestService } from '../support/app';
 import { askForReset } from '../support/mailed-links';
 import { isSignedIn, newSignedIn, register, signIn } from '../support/people';
+import { expectProblem } from '../support/problem';
 
 const MINUTE = 60_000;
 const DAY = 86_400_000;
@@ -172,6 +174,42 @@ describe('signing keys in rotation', () => {
       [`signing_key:${leaked}`],
     );
     expect(events).toEqual([{ data: { kid: leaked, use: 'access' } }]);
+  });
+
+  it('that cannot be unwrapped keep nobody from revoking others, verify what they signed, and are replaced', async () => {
+    const before = await newSignedIn(service);
+    const damage = (kid: string): Promise<unknown> =>
+      service.db.query('UPDATE signing_keys SET wrapped_secret = $2 WHERE kid = $1', [kid, randomBytes(80)]);
+    const keys = service.app.get(SigningKeys);
+    const ring = service.app.get(KeyRing);
+    const leaked = kidOf(before.accessToken);
+
+    // Whatever is in its place, the leaked one is out of force.
+    const { kid: next } = await keys.rotate({ immediately: true });
+    await damage(next);
+    await service.db.query('UPDATE signing_keys SET revoked_at = now() WHERE kid = $1', [leaked]);
+    await ring.load();
+    expect(await kidsOf(service)).toEqual([next]);
+    expect(await isSignedIn(service, before.accessToken)).toBe(false);
+    const body = { refresh_token: before.refreshToken };
+    await expectProblem(service.client().post('/v1/auth/refresh', body), 503, 'unavailable');
+    await expect(service.another()).rejects.toThrow(`signing key ${next}, under the master key`);
+
+    // As the command does it.
+    await keys.revoke(next);
+    await ring.load();
+    const { body: tokens } = await service.client().post('/v1/auth/refresh', body).expect(200);
+    const signedWith = kidOf(tokens.access_token as string);
+
+    // Of one that signs no more the public part is enough.
+    await rotate(service, { immediately: true });
+    await damage(signedWith);
+    const other = await service.another();
+    try {
+      expect(await isSignedIn(other, tokens.access_token as string)).toBe(true);
+    } finally {
+      await other.stop();
+    }
   });
 
   it('of refresh tokens and mailed links rotate without ending either', async () => {
