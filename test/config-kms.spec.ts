@@ -69,6 +69,7 @@ describe('The configuration of a KMS elsewhere', () => {
       DATABASE_URL: 'postgresql://user_service:Zq7-hT2-long@db.internal:5432/user_service',
       REDIS_URL: 'rediss://:x@redis.internal:6379/0',
       PUBLIC_URL: 'https://id.example.org',
+      JWT_ISSUER: 'https://id.example.org',
       SMTP_HOST: 'smtp.example.org',
       SMTP_FROM: 'noreply@id.example.org',
       CORS_ALLOWED_ORIGINS: 'https://app.example.org',

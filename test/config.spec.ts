@@ -163,6 +163,7 @@ describe('loadConfig', () => {
     ['PASSWORD_BCRYPT_COST', '3'],
     ['PASSWORD_MIN_LENGTH', '7'],
     ['DATABASE_POOL_SIZE', '0'],
+    ['REDIS_URL', 'redis://localhost:6379,localhost'],
     ['JWT_ALGORITHM', 'HS256'],
     ['JWT_ALGORITHM', 'none'],
     ['JWT_KEY_BITS', '1024'],
@@ -200,6 +201,12 @@ describe('loadConfig', () => {
     expect(problemsOf({ [name]: value })).toEqual([expect.stringMatching(new RegExp(`^${name}: `))]);
   });
 
+  it('asks for two connections, for a job works with one while it holds another', () => {
+    const one = { DATABASE_POOL_SIZE: '1', DATABASE_MAX_OVERFLOW: '0', WEB_CONCURRENCY: '1' };
+    expect(names(problemsOf(one))).toEqual(['DATABASE_POOL_SIZE']);
+    expect(problemsOf({ ...one, DATABASE_MAX_OVERFLOW: '1' })).toEqual([]);
+  });
+
   it('asks for both halves of what Google knows us by', () => {
     for (const name of ['GOOGLE_OAUTH_CLIENT_ID', 'GOOGLE_OAUTH_CLIENT_SECRET']) {
       expect(names(problemsOf({ [name]: 'x' }))).toEqual(['GOOGLE_OAUTH_CLIENT_SECRET']);
@@ -223,6 +230,7 @@ describe.each(['production', 'staging'])('loadConfig in %s', (ENVIRONMENT) => {
       DATABASE_URL: 'postgresql://user_service:Zq7-hT2-long@db.internal:5432/user_service',
       REDIS_URL: 'rediss://:x@redis.internal:6379/0',
       PUBLIC_URL: 'https://id.example.org',
+      JWT_ISSUER: 'https://id.example.org',
       SMTP_HOST: 'smtp.example.org',
       SMTP_FROM: 'noreply@id.example.org',
       CORS_ALLOWED_ORIGINS: 'https://app.example.org',
@@ -241,6 +249,10 @@ describe.each(['production', 'staging'])('loadConfig in %s', (ENVIRONMENT) => {
     const [one, two, next] = ['5a', 'b7', 'c3'].map((byte) => byte.repeat(32));
     const path = keyFile('versions', `# ours\n${one}\n2:${two}\nnext:3:${next}\n`);
     expect(problemsOf({ ...good, LOCAL_KMS_KEY_PATH: path })).toEqual([]);
+  });
+
+  it('takes a Redis password with a comma in it', () => {
+    expect(problemsOf({ ...good, REDIS_URL: 'redis://:x,y@redis.internal' })).toEqual([]);
   });
 
   it('takes good settings', () => {
@@ -267,6 +279,7 @@ describe.each(['production', 'staging'])('loadConfig in %s', (ENVIRONMENT) => {
     ['PUBLIC_URL', ''],
     ['PUBLIC_URL', 'http://id.example.org'],
     ['JWT_AUDIENCE', ','],
+    ['JWT_ISSUER', ''],
     ['PASSWORD_BCRYPT_COST', '11'],
     ['PASSWORD_MIN_LENGTH', '11'],
     ['SESSION_COOKIE_SECURE', 'false'],
@@ -319,6 +332,7 @@ describe.each(['production', 'staging'])('loadConfig in %s', (ENVIRONMENT) => {
       'CORS_ALLOWED_ORIGINS',
       'DATABASE_URL',
       'DEBUG',
+      'JWT_ISSUER',
       'LOCAL_KMS_KEY_PATH',
       'PORT',
       'PUBLIC_URL',

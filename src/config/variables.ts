@@ -5,6 +5,7 @@
 import { z } from 'zod';
 import { parsedUrl } from '../common/parsed-url';
 import { cores } from './cores';
+import { redisNodes } from './redis-nodes';
 
 const text = (fallback: string): z.ZodDefault<z.ZodString> => z.string().default(fallback);
 
@@ -34,11 +35,16 @@ const list = (fallback: string): z.ZodType<string[]> =>
 const redisUrls = z
   .string()
   .default('')
-  .refine(
-    (value) => value === '' || value.split(',').every((one) => parsedUrl(one.trim()) !== undefined),
-    'must be a URL',
-  )
+  .refine((value) => value === '' || areUrls(value), 'must be a URL')
   .transform((value) => value.replace(/\/+$/, ''));
+
+function areUrls(text: string): boolean {
+  try {
+    return redisNodes(text).length > 0;
+  } catch {
+    return false;
+  }
+}
 
 const url = (fallback: string): z.ZodType<string> =>
   z
@@ -192,7 +198,7 @@ const jwt = group('JWT', {
     'Life of a persistent refresh token; the shorter of this and REDIS_SESSION_TTL_DAYS counts.',
   ],
   JWT_ALGORITHM: [z.literal('RS256').default('RS256'), 'The only algorithm.'],
-  JWT_ISSUER: [text(''), 'Claim `iss`. Default: PUBLIC_URL.'],
+  JWT_ISSUER: [text(''), 'Claim `iss`. Default: PUBLIC_URL. Staging and production want it named.'],
   JWT_AUDIENCE: [list('trading_platform'), 'Claim `aud`, comma-separated.'],
   JWT_KEY_BITS: [
     z.enum(['2048', '3072', '4096']).default('2048').transform(Number),

@@ -25,6 +25,9 @@ function* invalidAnywhere(config: Config): Generator<string> {
   for (const cidr of config.WEBHOOK_PRIVATE_NETWORKS) {
     if (!parseCidr(cidr)) yield `WEBHOOK_PRIVATE_NETWORKS: ${cidr} is not an address or a CIDR`;
   }
+  // A job holds one connection while it works with another.
+  if (config.DATABASE_POOL_SIZE + config.DATABASE_MAX_OVERFLOW < 2)
+    yield 'DATABASE_POOL_SIZE: must be at least 2, together with DATABASE_MAX_OVERFLOW';
   yield* invalidUrls(config);
   yield* invalidGoogle(config);
   yield* invalidKafka(config);

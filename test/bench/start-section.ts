@@ -68,6 +68,7 @@ async function production(servers: {
     ENVIRONMENT: 'production',
     HOST: '127.0.0.1',
     PUBLIC_URL: 'https://id.example.org',
+    JWT_ISSUER: 'https://id.example.org',
     JWT_AUDIENCE: 'bench',
     CORS_ALLOWED_ORIGINS: 'https://app.example.org',
     SMTP_HOST: '127.0.0.1',
