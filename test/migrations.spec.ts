@@ -73,6 +73,29 @@ describe('migrations', () => {
     expect(await schema()).toEqual(first);
   });
 
+  it('give up soon where somebody holds a table, for all others would wait behind them, and can be repeated', async () => {
+    await migrate(config, migrations.slice(0, -1));
+    const backup = new Client({ connectionString: config.DATABASE_URL });
+    await backup.connect();
+    try {
+      await backup.query('BEGIN');
+      await backup.query('LOCK TABLE users, events IN ACCESS SHARE MODE');
+      class Locking1700000099999 {
+        up = (db: { query(sql: string): Promise<unknown> }): Promise<unknown> =>
+          db.query('ALTER TABLE users ADD COLUMN never_there int');
+        down = (): Promise<void> => Promise.resolve();
+      }
+      const waiting = migrate(config, [...migrations.slice(0, -1), Locking1700000099999]);
+      await expect(waiting).rejects.toThrow('held a lock on a table for 5 s');
+      expect(await ask('SELECT never_there FROM users').catch((error: Error) => error.message)).toContain(
+        'never_there',
+      );
+    } finally {
+      await backup.end();
+    }
+    expect(await migrate(config, migrations)).toEqual(names.slice(-1));
+  });
+
   it('keep the steps before one that fails, and nothing of that one', async () => {
     class Broken1700000099999 {
       up = async (db: { query(sql: string): Promise<unknown> }): Promise<void> => {

@@ -6,12 +6,15 @@ import { dataSourceOptions } from './data-source-options';
 import { MIGRATIONS_TABLE, MigrationClass } from './pending-migrations';
 
 const WAIT_MS = 120_000;
+const LOCK_MS = 5_000;
+const LOCK_NOT_AVAILABLE = '55P03';
 
 /**
  * Runs the steps that the database lacks, each in a transaction of its own. Of several processes that start together
  * one runs them; the others wait for it and find nothing left to do.
  * @returns names of the steps that this call ran, oldest first.
- * @throws Error when a step fails (those before it stay), or another process keeps migrating for two minutes.
+ * @throws Error when a step fails (those before it stay), waits five seconds for a lock, or another process keeps
+ * migrating for two minutes.
  */
 export async function migrate(config: Config, migrations: readonly MigrationClass[]): Promise<string[]> {
   return exclusively(config, migrations, async (executor) => {
@@ -44,8 +47,9 @@ async function exclusively<T>(
       migrationsTableName: MIGRATIONS_TABLE,
       poolSize: 2,
       connectTimeoutMS: 5_000,
-      // A step may rewrite a large table: the deadlines of requests don't fit.
-      extra: { statement_timeout: 0, keepAlive: true },
+      // A step may rewrite a large table: the deadlines of requests don't fit. But while one waits for a lock, everybody who
+      // comes after waits behind it.
+      extra: { statement_timeout: 0, lock_timeout: LOCK_MS, keepAlive: true },
     }),
   );
   await dataSource.initialize();
@@ -55,6 +59,12 @@ async function exclusively<T>(
     const executor = new MigrationExecutor(dataSource, runner);
     executor.transaction = 'each';
     return await work(executor);
+  } catch (error) {
+    if ((error as { code?: string }).code !== LOCK_NOT_AVAILABLE) throw error;
+    throw new Error(
+      `somebody has held a lock on a table for ${LOCK_MS / 1000} s (a backup, or a verification of the audit log): nothing of this step was done, try again later`,
+      { cause: error },
+    );
   } finally {
     // Ends the session, which frees the lock.
     await dataSource.destroy();
