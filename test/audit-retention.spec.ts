@@ -1,3 +1,4 @@
+import { Client } from 'pg';
 import { DropMonths, MustStay } from '../src/audit/retention/drop-months';
 import { FleetJobs } from '../src/infra/jobs/fleet-jobs';
 import { proofText } from '../src/audit/proof/proof-text';
@@ -79,6 +80,19 @@ describe('retention', () => {
     await expect(drop(copy, dayFromToday(-40).replace(/..$/, '15'))).rejects.toThrow(
       'not the first day of a month',
     );
+  });
+
+  it('refuses before it counts, which may take long', async () => {
+    const copy = await world.copy();
+    const reader = new Client({ connectionString: copy.config.DATABASE_URL });
+    await reader.connect();
+    try {
+      await reader.query('BEGIN');
+      await reader.query(`LOCK TABLE ${name('events', monthsAgo(2))} IN ACCESS EXCLUSIVE MODE`);
+      await expect(drop(copy, monthsAgo(-1))).rejects.toThrow('is not over');
+    } finally {
+      await reader.end();
+    }
   });
 
   it('tells before what would go', async () => {

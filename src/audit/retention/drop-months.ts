@@ -6,7 +6,10 @@ import { CONFIG, Config } from '../../config/config';
 import { dataSourceOptions } from '../../infra/database/data-source-options';
 import { Events } from '../../infra/events/events';
 
-const STATEMENT_MS = 60_000;
+/** Nobody records events while months go. */
+const DROP_MS = 60_000;
+/** A count reads every event that goes. */
+const COUNT_MS = 30 * 60_000;
 const RAISED = 'P0001';
 
 /** The months are not sealed, not published, not over: they stay. */
@@ -38,7 +41,7 @@ export class DropMonths {
         applicationName: `${this.config.APP_NAME}:retention`,
         poolSize: 1,
         connectTimeoutMS: 5_000,
-        extra: { statement_timeout: STATEMENT_MS, query_timeout: STATEMENT_MS + 1_000 },
+        extra: { statement_timeout: COUNT_MS, query_timeout: COUNT_MS + 1_000 },
       }),
     );
     try {
@@ -53,6 +56,8 @@ export class DropMonths {
   }
 
   private async drop(source: DataSource, before: string): Promise<string[]> {
+    // Before anything is counted, for that may take minutes.
+    await call(source, before, true);
     // Counted first: nobody may write while the months go, and nobody writes into them any more.
     const [old] = await source.query<[{ events: number; sealed: boolean | null }]>(
       `SELECT (SELECT count(*) FROM events WHERE "timestamp" < $1::date::timestamp AT TIME ZONE 'UTC')::float AS events,
@@ -60,6 +65,7 @@ export class DropMonths {
       [before],
     );
     return source.transaction(async (tx) => {
+      await tx.query(`SET LOCAL statement_timeout = ${DROP_MS}`);
       const dropped = await call(tx, before, false);
       if (old.events > 0 || old.sealed)
         await this.events.record(tx, systemCaller(newId()), {
