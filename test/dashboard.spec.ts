@@ -17,6 +17,8 @@ interface Panel {
 
 /** What Prometheus adds to every series itself. */
 const FROM_PROMETHEUS = ['instance', 'job'];
+/** The series that Prometheus makes itself, one a target: 1 where the scrape came to something, else 0. */
+const UP = 'up';
 
 const read = (file: string): string => readFileSync(join(__dirname, '../docs/grafana', file), 'utf8');
 const dashboard = JSON.parse(read('user-service.json')) as {
@@ -65,7 +67,7 @@ describe('The Grafana dashboard and the alerts', () => {
   function unknownIn({ selectors, grouping }: Expression): string[] {
     return selectors.flatMap((selector) => {
       const { name, matchers } = selector;
-      if (scrape.series(name).length === 0) return [name];
+      if (name !== UP && scrape.series(name).length === 0) return [name];
       const labels = labelsOf(selector);
       const asked = [...matchers.map(({ label }) => label), ...grouping];
       const values = matchers
@@ -97,6 +99,16 @@ describe('The Grafana dashboard and the alerts', () => {
         if (name.endsWith('_bucket')) expect(expr).toMatch(/histogram_quantile\(.*sum by \(.*le\b/);
       }
     }
+  });
+
+  it('know the service by the job that the scrape in README.md has', () => {
+    const [, job] = /job_name: (\S+)/.exec(read('README.md')) ?? [];
+    const asked = [...shown, ...alerts].flatMap(([, expr]) => readExpression(expr).selectors);
+    const jobs = asked.flatMap(({ matchers }) => matchers.filter(({ label }) => label === 'job'));
+    expect(jobs.map(({ operator, value }) => [operator, value])).toContainEqual(['=', job]);
+    expect(new Set(jobs.map(({ value }) => value)).size).toBe(1);
+    // Or Prometheus would keep two under one name.
+    expect(scrape.types.has(UP)).toBe(false);
   });
 
   it('show every metric of this service', () => {
@@ -140,6 +152,8 @@ describe('The Grafana dashboard and the alerts', () => {
     expect(unknown('rate(user_service_sign_ins_total{result="ok"}[5m])')).toEqual([
       'user_service_sign_ins_total{result="ok"}',
     ]);
+    expect(unknown('max by (version) (up{job="another"}) == 0')).toEqual(['up{version}']);
+    expect(unknown('absent(upp)')).toEqual(['upp']);
     expect(() => readExpression('sum(rate(a[5m])')).toThrow('brackets');
   });
 });

@@ -20,6 +20,7 @@ const FUNCTIONS = new Set([
   'avg',
   'count',
   'topk',
+  'absent',
   'rate',
   'increase',
   'histogram_quantile',

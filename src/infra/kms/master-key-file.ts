@@ -96,7 +96,7 @@ export class MasterKeyFile {
     if (!/^(EROFS|EACCES|EPERM|EBUSY|ENOTSUP)$/.test(code)) return error;
     return new Error(
       `${this.path} cannot be replaced (${code}): rotate as its owner, where its folder can be written. ` +
-        'With docker compose: docker compose run --rm --volume ./keys:/app/keys service node dist/src/cli.js kms rotate',
+        'With docker compose: docker compose run --rm keys node dist/src/cli.js kms rotate',
       { cause: error },
     );
   }
