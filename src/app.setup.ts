@@ -81,7 +81,13 @@ export async function createApp(config: Config): Promise<NestFastifyApplication>
       'X-Verification-Token',
       'Idempotency-Key',
     ],
-    exposedHeaders: ['X-Request-ID', 'Retry-After', 'WWW-Authenticate'],
+    exposedHeaders: [
+      'X-Request-ID',
+      'Retry-After',
+      'WWW-Authenticate',
+      'Idempotency-Replayed',
+      'Content-Disposition',
+    ],
     maxAge: 600,
   });
   serveOpenApi(app, config);

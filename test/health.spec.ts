@@ -77,8 +77,10 @@ describe('probes', () => {
       body: { status: 'ok', checks: { postgres: { status: 'ok' }, redis: { status: 'ok' } } },
     });
     expect(ready.headers.get('cache-control')).toBe('no-store');
+    expect(ready.headers.has('retry-after')).toBe(false);
     const summary = await get('/health');
     expect(summary.status).toBe(200);
+    expect(summary.headers.has('retry-after')).toBe(false);
     expect(summary.body).toEqual({
       status: 'ok',
       name: 'user_service',
@@ -103,8 +105,9 @@ describe('probes', () => {
         const replies = await Promise.all(
           Array.from({ length: 100 }, (_, i) => get(i % 2 ? '/health' : '/health/ready')),
         );
-        for (const { status, body, milliseconds } of replies) {
+        for (const { status, body, headers, milliseconds } of replies) {
           expect(status).toBe(503);
+          expect(headers.get('retry-after')).toBe('1');
           expect(body.status).toBe('degraded');
           expect(body.checks[frozen]).toEqual({ status: 'failed', latency_ms: expect.any(Number) });
           expect(body.checks[well].status).toBe('ok');

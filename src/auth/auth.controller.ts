@@ -7,6 +7,7 @@ import { bodyErrors } from '../infra/http/body-errors';
 import { CallerParam } from '../infra/http/caller.decorator';
 import type { HttpReply, HttpRequest } from '../infra/http/http-request';
 import { Operation } from '../infra/http/operation.decorator';
+import { sharedHeader } from '../infra/http/shared-parts';
 import { hashingBusy, passwordPolicy } from '../passwords/passwords.errors';
 import { invalidRefreshToken, refreshTokenMissing, refreshTokenReused } from '../sessions/sessions.errors';
 import {
@@ -59,6 +60,7 @@ export class AuthController {
     description:
       'The refresh token goes into an HttpOnly cookie, or into the reply with `token_delivery: "body"`.',
     reply: [TokenReply, MfaReply],
+    replyHeaders: { 'Set-Cookie': sharedHeader('Refresh-Cookie') },
     public: true,
     errors: [
       ...bodyErrors,
@@ -88,6 +90,8 @@ export class AuthController {
     description:
       'A refresh token works once. Presenting the previous one within REFRESH_GRACE_SECONDS returns the same successor; anything older ends every session of the user.',
     reply: RefreshReply,
+    replyHeaders: { 'Set-Cookie': sharedHeader('Refresh-Cookie') },
+    cookie: 'Refresh-Cookie',
     public: true,
     errors: [
       ...bodyErrors,
@@ -113,7 +117,16 @@ export class AuthController {
   }
 
   @Post('logout')
-  @Operation({ summary: 'Sign out', reply: LogoutReply, errors: bodyErrors })
+  @Operation({
+    summary: 'Sign out',
+    description:
+      'Ends this session, or with `all_devices` every session of yours and every sign-in that is under way. Their refresh ' +
+      'tokens no longer work, and this service refuses their access tokens at once; whoever checks those by the public ' +
+      'keys alone takes them until `exp`. The refresh cookie is cleared.',
+    reply: LogoutReply,
+    replyHeaders: { 'Set-Cookie': sharedHeader('No-Refresh-Cookie') },
+    errors: bodyErrors,
+  })
   async logout(
     @CallerParam() caller: AuthenticatedCaller,
     @Body() body: LogoutBody,

@@ -17,6 +17,10 @@ export class EmailController {
   @Post('verify')
   @Operation({
     summary: 'Verify an e-mail address with the token from the mail',
+    description:
+      'The token is that of the link in the mail. It works once, for EMAIL_VERIFICATION_TOKEN_TTL_HOURS, and proves the ' +
+      'address it was mailed to alone. The account is `active` from now on, and its other verification links no longer work. It ' +
+      'signs nobody in; where somebody is signed in, tokens say `email_verified: true` from the next refresh on.',
     reply: VerifyEmailReply,
     public: true,
     errors: [...bodyErrors, invalidVerificationToken],

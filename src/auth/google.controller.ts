@@ -7,6 +7,7 @@ import { bodyErrors } from '../infra/http/body-errors';
 import { CallerParam } from '../infra/http/caller.decorator';
 import type { HttpReply, HttpRequest } from '../infra/http/http-request';
 import { Operation } from '../infra/http/operation.decorator';
+import { sharedHeader } from '../infra/http/shared-parts';
 import {
   emailNotUsable,
   googleAlreadyLinked,
@@ -38,6 +39,8 @@ export class GoogleController {
     description:
       'Sets a cookie by which the callback recognises the browser: call both with credentials. Good for 10 minutes and one callback; several may be under way at once.',
     reply: GoogleStartReply,
+    replyHeaders: { 'Set-Cookie': sharedHeader('Browser-Cookie') },
+    cookie: 'Browser-Cookie',
     public: true,
     errors: [...bodyErrors, googleNotConfigured, rateLimited],
   })
@@ -59,6 +62,8 @@ export class GoogleController {
     description:
       'Opens the account that is linked with the Google account. Else the one with its address, if that is verified here too; one whose address nobody has verified loses its password, its sessions and all that was set up there first. Else a new one.',
     reply: [TokenReply, MfaReply],
+    replyHeaders: { 'Set-Cookie': sharedHeader('Refresh-Cookie') },
+    cookie: 'Browser-Cookie',
     public: true,
     errors: [
       ...bodyErrors,

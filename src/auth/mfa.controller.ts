@@ -6,6 +6,7 @@ import { bodyErrors } from '../infra/http/body-errors';
 import { CallerParam } from '../infra/http/caller.decorator';
 import type { HttpReply, HttpRequest } from '../infra/http/http-request';
 import { Operation } from '../infra/http/operation.decorator';
+import { sharedHeader } from '../infra/http/shared-parts';
 import { invalidMfaCode, secondFactorDamaged } from '../mfa/mfa.errors';
 import { TokenReply } from './auth.dto';
 import { invalidMfaToken, originNotAllowed } from './auth.errors';
@@ -29,6 +30,7 @@ export class SignInMfaController {
     description:
       'The refresh token goes where the sign-in asked for it. Five tries a sign-in; ten wrong codes in 15 minutes lock the account.',
     reply: TokenReply,
+    replyHeaders: { 'Set-Cookie': sharedHeader('Refresh-Cookie') },
     public: true,
     errors: [
       ...bodyErrors,

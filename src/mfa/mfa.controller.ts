@@ -75,6 +75,11 @@ export class MfaController {
   @Header(...NO_STORE)
   @Operation({
     summary: 'Prove to be there, for a sensitive call',
+    description:
+      'For users with a second factor. Takes a code of the authenticator or a backup code, and uses it up. Send ' +
+      '`verification_token` as `X-Verification-Token` with the sensitive call: it is good once, within five minutes, in ' +
+      'this session alone. After ten wrong codes in 15 minutes, wherever they were entered, no code is taken until those ' +
+      'are over.',
     reply: VerifyTotpReply,
     errors: factorErrors,
   })

@@ -9,6 +9,7 @@ import { CallerParam } from '../infra/http/caller.decorator';
 import type { HttpReply } from '../infra/http/http-request';
 import { IdParam } from '../infra/http/id-param.decorator';
 import { Operation } from '../infra/http/operation.decorator';
+import { sharedHeader } from '../infra/http/shared-parts';
 import { verificationRequired } from '../mfa/mfa.errors';
 import { hashingBusy, invalidCurrentPassword } from '../passwords/passwords.errors';
 import { DeleteAccountBody, DeleteAccountReply } from './delete-account.dto';
@@ -61,6 +62,7 @@ export class UsersController {
     description:
       'Asks for proof of presence: `password`, with a second factor `X-Verification-Token`, with neither a sign-in younger than 5 minutes. In force at once, and the address is free; personal data is erased after 30 days.',
     reply: DeleteAccountReply,
+    replyHeaders: { 'Set-Cookie': sharedHeader('No-Refresh-Cookie') },
     errors: [
       ...bodyErrors,
       verificationRequired,
@@ -82,7 +84,14 @@ export class UsersController {
   }
 
   @Get('profile/:user_id')
-  @Operation({ summary: "Somebody's public profile", reply: PublicProfile, errors: [notFound] })
+  @Operation({
+    summary: "Somebody's public profile",
+    description:
+      'What everybody who is signed in may see of anybody: name, picture, and since when there is the account. 404 once ' +
+      'it is deleted.',
+    reply: PublicProfile,
+    errors: [notFound],
+  })
   async profile(@IdParam('user_id') userId: string): Promise<PublicProfile> {
     return this.profiles.ofUser(userId);
   }

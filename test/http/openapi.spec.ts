@@ -4,6 +4,7 @@ import type { OpenAPIObject } from '@nestjs/swagger';
 import request from 'supertest';
 import { definedErrors } from '../../src/common/app-error';
 import { startService, TestService } from '../support/app';
+import { register } from '../support/people';
 import { ResponseCheck } from '../support/response-check';
 
 interface Schema {
@@ -21,14 +22,28 @@ interface Example {
 
 type Method = 'get' | 'post' | 'put' | 'patch' | 'delete';
 
+interface Described {
+  description: string;
+  example?: string;
+  schema?: Schema;
+}
+
+interface Reply {
+  description: string;
+  headers?: Record<string, Described | { $ref: string }>;
+  content?: Record<string, { examples?: object }>;
+}
+
 interface Operation {
   name: string;
   summary?: string;
+  description?: string;
   tags?: string[];
   operationId: string;
   security?: object[];
+  parameters?: object[];
   requestBody?: { content: Record<string, { schema: Schema }> };
-  responses: Record<string, { description: string; content?: Record<string, { examples?: object }> }>;
+  responses: Record<string, Reply>;
 }
 
 const committed = JSON.parse(
@@ -36,10 +51,29 @@ const committed = JSON.parse(
 ) as OpenAPIObject;
 const schemas = committed.components!.schemas as Record<string, Schema>;
 const operations = Object.entries(committed.paths).flatMap(([path, methods]) =>
-  Object.entries(methods).map(
-    ([method, operation]) => ({ ...operation, name: `${method} ${path}` }) as Operation,
-  ),
+  Object.entries(methods).map(([method, operation]): Operation => {
+    const { responses, ...rest } = operation as Operation;
+    const told = Object.entries(responses).map(([status, reply]) => [status, meant<Reply>(reply)]);
+    return { ...rest, name: `${method} ${path}`, responses: Object.fromEntries(told) };
+  }),
 );
+
+/** What a part of the document is: itself, or what it refers to. */
+function meant<T extends object>(part: T | { $ref: string }): T {
+  if (!('$ref' in part)) return part;
+  const names = part.$ref.split('/').slice(1);
+  const found = names.reduce<unknown>((at, name) => (at as Record<string, unknown>)[name], committed);
+  if (!found) throw new Error(`${part.$ref} is nowhere`);
+  return found as T;
+}
+
+/** The headers of a reply, by their names in lower case, with what they say. */
+const headersOf = ({ headers = {} }: Reply): Record<string, Described> =>
+  Object.fromEntries(Object.entries(headers).map(([name, what]) => [name.toLowerCase(), meant(what)]));
+
+/** A `Set-Cookie` without what differs each time: the value, and when it ends. */
+const shapeOf = (setCookie: string | undefined): string[] =>
+  setCookie?.split('; ').map((part) => part.replace(/^(Max-Age|[\w-]+oken|[\w-]+browser)=.*/, '$1')) ?? [];
 
 describe('The OpenAPI document', () => {
   let service: TestService;
@@ -54,9 +88,13 @@ describe('The OpenAPI document', () => {
   });
 
   it.each(operations.map((operation) => [operation.name, operation]))(
-    '%s has a summary, a tag and an example of each error',
-    (_name, { summary, tags, responses }) => {
+    '%s has a summary, a description, a tag and an example of each error, of ours too',
+    (_name, { summary, description, tags, responses }) => {
       expect(summary).toMatch(/^[A-Z]/);
+      expect(description).toMatch(/^[A-Z].{20,}\.$/s);
+      expect(responses['500']?.content?.['application/problem+json']?.examples).toHaveProperty(
+        'internal_error',
+      );
       expect(tags).toHaveLength(1);
       for (const [status, { description, content }] of Object.entries(responses)) {
         expect(description).not.toBe('');
@@ -83,6 +121,109 @@ describe('The OpenAPI document', () => {
       expect(Object.keys(responses)).toEqual(expect.arrayContaining(['400', '413', '415', '422']));
     },
   );
+
+  it.each(operations.map((operation) => [operation.name, operation]))(
+    '%s names with every reply the headers that it carries',
+    (_name, { responses }) => {
+      for (const [status, reply] of Object.entries(responses)) {
+        const headers = headersOf(reply);
+        for (const { description, schema } of Object.values(headers)) {
+          expect(description).not.toBe('');
+          expect(schema).toBeDefined();
+        }
+        expect(Object.keys(headers)).toEqual(
+          expect.arrayContaining([
+            'x-request-id',
+            ...(Number(status) < 300 ? ['cache-control'] : []),
+            ...(status === '401' ? ['www-authenticate'] : []),
+            ...(['429', '503'].includes(status) ? ['retry-after'] : []),
+          ]),
+        );
+      }
+    },
+  );
+
+  it('says of what may be kept, and of nothing else, that it may', () => {
+    const kept = operations.filter(({ responses }) =>
+      Object.values(responses).some(
+        (reply) => headersOf(reply)['cache-control']?.schema?.enum?.[0] === 'public, max-age=300',
+      ),
+    );
+    expect(kept.map(({ name }) => name)).toEqual([
+      'get /v1/auth/.well-known/jwks.json',
+      'get /.well-known/jwks.json',
+    ]);
+  });
+
+  it('says which replies set a cookie, and which calls bring one: none that a browser page could be asked for', () => {
+    const setting = operations.flatMap(({ name, responses }) =>
+      Object.entries(responses).flatMap(([status, reply]) => {
+        const cookie = headersOf(reply)['set-cookie'];
+        return cookie ? [[`${name} ${status}`, shapeOf(cookie.example).join('; ')]] : [];
+      }),
+    );
+    const set = '__Secure-refresh_token; Max-Age; Path=/v1/auth; HttpOnly; Secure; SameSite=Strict';
+    expect(Object.fromEntries(setting)).toEqual({
+      'post /v1/auth/login 200': set,
+      'post /v1/auth/refresh 200': set,
+      'post /v1/auth/mfa/verify 200': set,
+      'post /v1/auth/oauth/google/callback 200': set,
+      'post /v1/auth/oauth/google 200':
+        '__Host-oauth_browser; Max-Age; Path=/; HttpOnly; Secure; SameSite=Lax',
+      'post /v1/auth/logout 200': expect.stringMatching(
+        /^__Secure-refresh_token; Max-Age; Path=\/v1\/auth; /,
+      ),
+      'delete /v1/users/me 200': expect.stringMatching(/^__Secure-refresh_token; Max-Age; Path=\/v1\/auth; /),
+    });
+    const taking = operations.flatMap(({ name, parameters = [] }) =>
+      parameters
+        .map((parameter) => meant<{ in?: string; name?: string; required?: boolean }>(parameter))
+        .filter((parameter) => parameter.in === 'cookie')
+        .map((parameter) => [name, parameter.name, parameter.required]),
+    );
+    expect(taking).toEqual([
+      ['post /v1/auth/refresh', '__Secure-refresh_token', false],
+      ['post /v1/auth/oauth/google', '__Host-oauth_browser', false],
+      ['post /v1/auth/oauth/google/callback', '__Host-oauth_browser', false],
+    ]);
+  });
+
+  it('shows cookies as they are set and cleared', async () => {
+    const secure = await startService({ PUBLIC_URL: 'https://id.example.org' });
+    try {
+      const { email, password } = await register(secure);
+      const credentials = { email, password, persist_session: true };
+      const signedIn = await secure.client().post('/v1/auth/login', credentials).expect(200);
+      const signedOut = await secure
+        .client()
+        .post('/v1/auth/logout', {}, signedIn.body.access_token)
+        .expect(200);
+      for (const [name, { headers }] of [
+        ['post /v1/auth/login', signedIn],
+        ['post /v1/auth/logout', signedOut],
+      ] as const) {
+        const { responses } = operations.find((operation) => operation.name === name)!;
+        const { example } = headersOf(responses['200']!)['set-cookie']!;
+        expect(shapeOf(headers['set-cookie']![0])).toEqual(shapeOf(example));
+      }
+    } finally {
+      await secure.stop();
+    }
+  });
+
+  it('names no header that a page on another origin could not read, but for cookies', async () => {
+    const readable = await service
+      .client()
+      .get('/health/live')
+      .set('Origin', service.config.CORS_ALLOWED_ORIGINS[0]!);
+    const exposed = readable.headers['access-control-expose-headers']!.toLowerCase().split(', ');
+    const named = operations.flatMap(({ responses }) =>
+      Object.values(responses).flatMap((reply) => Object.keys(headersOf(reply))),
+    );
+    // The Fetch standard lets every page read Cache-Control, and none Set-Cookie.
+    const asked = [...new Set(named)].filter((name) => !['cache-control', 'set-cookie'].includes(name));
+    expect(asked.sort()).toEqual(exposed.sort());
+  });
 
   it('asks for a bearer token where, and only where, the service does', async () => {
     for (const { name, security, responses } of operations) {
@@ -152,6 +293,8 @@ describe('The OpenAPI document', () => {
     expect(live({})).toBeUndefined();
     expect(live({ status: 418 })).toMatch('which is not documented');
     expect(live({ body: { status: 'dead' } })).toMatch('not as documented');
+    // Documented everywhere and expected nowhere: a test that means one does not ask through `client()`.
+    expect(live({ status: 500, text: '{"code":"internal_error"}' })).toBeDefined();
     expect(live({ body: { status: 'ok', more: 1 } })).toMatch('not as documented');
     const refused = await request(service.url).get('/v1/users/me');
     const unknown = Object.assign(Object.create(refused), { body: { ...refused.body, code: 'unknown' } });

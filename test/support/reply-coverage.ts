@@ -43,7 +43,7 @@ function promisedReplies(document: OpenAPIObject): SeenReply[] {
   );
 }
 
-/** `internal_error` is in no operation's list, for none is meant to answer it. */
+/** `internal_error` is promised apart from the list of an operation, for none is meant to answer it. */
 const isPromised = (promised: SeenReply[], code: string): boolean =>
   code === 'internal_error' || promised.some((reply) => reply.code === code);
 

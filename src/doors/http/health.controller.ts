@@ -8,6 +8,8 @@ import { Public } from '../../infra/http/public.decorator';
 import { SessionGate } from '../../sessions/session-gate';
 import { HealthReply, LiveReply, ReadyReply } from './health.replies';
 
+const RETRY_AFTER_SECONDS = '1';
+
 @ApiTags('Health')
 @Public()
 @Controller('health')
@@ -43,7 +45,7 @@ export class HealthController {
     const [postgres, redis] = await Promise.all([this.checks.postgres(), this.checks.redis()]);
     const healthy = postgres.status === 'ok' && redis.status === 'ok' && this.sessions.isOpen;
     const status = this.readiness.draining ? 'draining' : healthy ? 'ok' : 'degraded';
-    void reply.status(status === 'ok' ? 200 : 503);
+    setStatus(reply, status === 'ok');
     return { status, checks: { postgres, redis } };
   }
 
@@ -62,7 +64,7 @@ export class HealthController {
       this.checks.events(),
     ]);
     const healthy = [postgres, redis, events].every((check) => check.status === 'ok');
-    void reply.status(healthy ? 200 : 503);
+    setStatus(reply, healthy);
     return {
       status: healthy ? 'ok' : 'degraded',
       name: this.config.APP_NAME,
@@ -71,4 +73,9 @@ export class HealthController {
       checks: { postgres, redis, events },
     };
   }
+}
+
+function setStatus(reply: HttpReply, isWell: boolean): void {
+  void reply.status(isWell ? 200 : 503);
+  if (!isWell) void reply.header('Retry-After', RETRY_AFTER_SECONDS);
 }

@@ -1,11 +1,11 @@
 import { applyDecorators, HttpCode, Type } from '@nestjs/common';
 import {
   ApiBearerAuth,
+  ApiExtension,
   ApiExtraModels,
   ApiOperation,
   ApiResponse,
   ApiSecurity,
-  getSchemaPath,
   refs,
   type ApiResponseOptions,
   type OpenAPIObject,
@@ -24,8 +24,12 @@ import { AcceptApiKeys } from './accept-api-keys.decorator';
 import { Public } from './public.decorator';
 import { RequirePermission } from './require-permission.decorator';
 import { Problem, statusOf } from './problem';
+import { problemResponse } from './problem-response';
+import type { Reference, SharedCookie } from './shared-parts';
 
 type Schema = NonNullable<NonNullable<OpenAPIObject['components']>['schemas']>[string];
+
+export const COOKIE_EXTENSION = 'x-cookie';
 
 interface OperationOptions {
   summary: string;
@@ -37,8 +41,10 @@ interface OperationOptions {
   replyDescription?: string;
   /** Of a reply that is not always JSON: the schema of each media type. */
   replyContent?: Record<string, { schema: Schema }>;
-  /** Headers of the reply, each with what it says. */
-  replyHeaders?: Record<string, string>;
+  /** Headers of the reply beside those of every reply, each with what it says, or a `sharedHeader`. */
+  replyHeaders?: Record<string, string | Reference>;
+  /** That a browser may bring along. */
+  cookie?: SharedCookie;
   /** Everybody may call it. Default: a signed-in caller. */
   public?: boolean;
   /** Callers must hold it, with a session or an API key. */
@@ -57,8 +63,10 @@ export function Operation(options: OperationOptions): MethodDecorator & ClassDec
     HttpCode(status),
     ApiOperation({ summary: options.summary, description: description(options) }),
     ApiResponse(success(status, options)),
-    ...byStatus(errors).map(([code, some]) => ApiResponse(failure(code, some))),
+    ...byStatus(errors).map(([code, some]) => ApiResponse({ status: code, ...problemResponse(code, some) })),
     ApiExtraModels(Problem, ...[options.reply ?? []].flat()),
+    // There is no decorator for it: `openApiDocument` makes a parameter of it.
+    ...(options.cookie ? [ApiExtension(COOKIE_EXTENSION, options.cookie)] : []),
     ...(options.public ? [Public()] : []),
     ...(options.public || apiKeys === 'only' ? [] : [ApiBearerAuth()]),
     ...(apiKeys ? [AcceptApiKeys(), ApiSecurity('api_key')] : []),
@@ -99,7 +107,8 @@ function success(
   return { ...common, schema: { oneOf: refs(...reply) } };
 }
 
-const header = (description: string) => ({ description, schema: { type: 'string' as const } });
+const header = (says: string | Reference) =>
+  typeof says === 'string' ? { description: says, schema: { type: 'string' as const } } : says;
 
 function byStatus(errors: ErrorDefinition[]): [number, ErrorDefinition[]][] {
   const grouped = new Map<number, ErrorDefinition[]>();
@@ -108,39 +117,4 @@ function byStatus(errors: ErrorDefinition[]): [number, ErrorDefinition[]][] {
     grouped.set(status, [...(grouped.get(status) ?? []), error]);
   }
   return [...grouped].sort(([a], [b]) => a - b);
-}
-
-function failure(status: number, errors: ErrorDefinition[]): ApiResponseOptions {
-  return {
-    status,
-    description: errors.map((error) => `\`${error.code}\`: ${error.message}`).join('\n\n'),
-    headers: {
-      ...(status === 401 && { 'WWW-Authenticate': header('Bearer (RFC 6750)') }),
-      ...((status === 429 || status === 503) && { 'Retry-After': header('Seconds to wait') }),
-    },
-    content: {
-      'application/problem+json': {
-        schema: { $ref: getSchemaPath(Problem) },
-        examples: Object.fromEntries(
-          errors.map((error) => [
-            error.code,
-            { summary: error.message, value: problemExample(status, error) },
-          ]),
-        ),
-      },
-    },
-  };
-}
-
-function problemExample(status: number, error: ErrorDefinition): Problem {
-  return {
-    type: 'about:blank',
-    title: STATUS_CODES[status] ?? 'Error',
-    status,
-    detail: error.message,
-    code: error.code,
-    request_id: '0192f0a4-5c1e-7cc2-b4d5-7f3d7f1e9f10',
-    ...(error.kind === 'invalid' && { errors: [{ field: 'field', message: 'what is wrong with it' }] }),
-    ...error.extra,
-  };
 }
