@@ -1,6 +1,7 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { version } from '../package.json';
 import { Config, ConfigError, loadConfig } from '../src/config/config';
 import { envExample } from '../src/config/env-example';
 import { variables } from '../src/config/variables';
@@ -70,6 +71,7 @@ BACKEND_SERVICE_URL=http://backend:8000
 
 /** Where the default is another one, and why. */
 const OTHERWISE: Record<string, [value: string, why: string]> = {
+  VERSION: [version, 'that of package.json'],
   DATABASE_URL: ['', 'a placeholder there; without it development starts a PostgreSQL of its own'],
   REDIS_URL: ['', 'likewise'],
   DATABASE_POOL_TIMEOUT: ['1', 'a dead database must be answered with 503 within 2 s'],

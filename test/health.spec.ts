@@ -1,6 +1,7 @@
 import { Logger, Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, NestFastifyApplication } from '@nestjs/platform-fastify';
+import { version } from '../package.json';
 import { Config, loadConfig } from '../src/config/config';
 import { ConfigModule } from '../src/config/config.module';
 import { HealthController } from '../src/doors/http/health.controller';
@@ -84,7 +85,7 @@ describe('probes', () => {
     expect(summary.body).toEqual({
       status: 'ok',
       name: 'user_service',
-      version: '1.0.0',
+      version,
       uptime_seconds: expect.any(Number),
       checks: {
         postgres: { status: 'ok', latency_ms: expect.any(Number) },

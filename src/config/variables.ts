@@ -83,7 +83,7 @@ function defaultText(schema: z.ZodType): string {
 
 const application = group('Application', {
   APP_NAME: [text('user_service'), 'Name in logs, events (`source`) and metrics.'],
-  VERSION: [text('1.0.0'), 'Version shown by /health and the OpenAPI document.'],
+  VERSION: [text('0.1.0'), 'Version shown by /health and the OpenAPI document.'],
   ENVIRONMENT: [
     z.enum(['development', 'staging', 'production']).default('development'),
     'development, staging or production. Staging and production refuse development keys, embedded stores and weak settings.',

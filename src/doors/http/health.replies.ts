@@ -62,7 +62,7 @@ export class HealthReply {
   @ApiProperty({ type: String, example: 'user_service' })
   name!: string;
 
-  @ApiProperty({ type: String, example: '1.0.0' })
+  @ApiProperty({ type: String, example: '0.1.0' })
   version!: string;
 
   @ApiProperty({ type: Number, example: 86400, description: 'Since this process started.' })
