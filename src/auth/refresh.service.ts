@@ -3,8 +3,9 @@ import { Caller } from '../common/caller';
 import { rateLimited } from '../common/common.errors';
 import { Principal, Principals } from '../authz/principals.service';
 import { EndSessions } from '../sessions/end-sessions.service';
-import { RefreshTokens } from '../sessions/refresh-tokens';
-import { SessionStore } from '../sessions/session-store';
+import { RefreshTicket, RefreshTokens } from '../sessions/refresh-tokens';
+import { Rotation, SessionStore } from '../sessions/session-store';
+import { SettleSession } from '../sessions/settle-session.service';
 import { invalidRefreshToken, refreshTokenReused } from '../sessions/sessions.errors';
 import { refreshes } from './sign-in-metrics';
 
@@ -27,6 +28,7 @@ export class Refresh {
     private readonly principals: Principals,
     private readonly store: SessionStore,
     private readonly endSessions: EndSessions,
+    private readonly settleSession: SettleSession,
   ) {}
 
   /** @throws invalid_refresh_token, refresh_token_reused, rate_limited */
@@ -37,8 +39,8 @@ export class Refresh {
       refreshes.inc({ result: 'invalid' });
       throw invalidRefreshToken();
     }
-    const { userId, sessionId, counter } = ticket;
-    const rotation = await this.store.rotate(userId, sessionId, counter, principal.sessionEpoch);
+    const { userId, sessionId } = ticket;
+    const rotation = await this.rotate(ticket, principal.sessionEpoch);
     refreshes.inc({ result: rotation.kind === 'missing' ? 'invalid' : rotation.kind });
     switch (rotation.kind) {
       case 'rotated':
@@ -62,6 +64,19 @@ export class Refresh {
         });
         throw refreshTokenReused();
     }
+  }
+
+  /** A session of an epoch that is over gets a second try where it was to stay; otherwise it is missing. */
+  private async rotate(
+    { userId, sessionId, counter }: RefreshTicket,
+    epoch: number,
+  ): Promise<Exclude<Rotation, { kind: 'stale' }>> {
+    const rotate = (): Promise<Rotation> => this.store.rotate(userId, sessionId, counter, epoch);
+    let rotation = await rotate();
+    if (rotation.kind !== 'stale') return rotation;
+    const stays = await this.settleSession.run(userId, sessionId, { from: rotation.epoch, to: epoch });
+    if (stays) rotation = await rotate();
+    return rotation.kind === 'stale' ? { kind: 'missing' } : rotation;
   }
 
   /**

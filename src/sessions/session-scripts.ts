@@ -50,7 +50,8 @@ return evicted
 /**
  * KEYS: user's sessions. ARGV: id, presented counter, now, grace ms, inactivity ms, limit, window ms, least epoch.
  * The whole decision about a refresh token in one step, so that parallel calls can't disagree.
- * Answers {'missing'}, {'dropped'} where it is missing from now on, {'reused'}, {'limited', ms to wait} or {'rotated', counter, absoluteEnd, persistent, mfa}.
+ * Answers {'missing'}, {'dropped'} where it is missing from now on, {'stale', epoch}, {'reused'}, {'limited', ms to wait} or
+ * {'rotated', counter, absoluteEnd, persistent, mfa}.
  */
 export const rotateScript = `${readState}
 local state = redis.call('HGET', KEYS[1], ARGV[1])
@@ -60,10 +61,11 @@ local presented, now = tonumber(ARGV[2]), tonumber(ARGV[3])
 -- Of a Redis that hung: the answer will not be heard, so the time to ask again begins now, and not with the question.
 local time = redis.call('TIME')
 now = math.max(now, time[1] * 1000 + math.floor(time[2] / 1000))
-if s.expires <= now or s.epoch < tonumber(ARGV[8]) then
+if s.expires <= now then
   drop(KEYS[1], ARGV[1])
   return { 'dropped' }
 end
+if s.epoch < tonumber(ARGV[8]) then return { 'stale', string.format('%.0f', s.epoch) } end
 local repeated = presented == s.counter - 1 and now - s.rotated <= tonumber(ARGV[4])
 if presented < s.counter and not repeated then
   return { 'reused' }

@@ -29,6 +29,8 @@ const MOST_SESSIONS = 100;
 export type Rotation =
   | { kind: 'rotated'; counter: number; absoluteEnd: number; persistent: boolean; mfa: boolean }
   | { kind: 'missing' }
+  /** Of an epoch that is over: see `SettleSession`. */
+  | { kind: 'stale'; epoch: number }
   | { kind: 'reused' }
   | { kind: 'limited'; retryAfter: number };
 
@@ -107,6 +109,7 @@ export class SessionStore {
         mfa: rest[3] === '1',
       };
     if (kind === 'reused') return { kind };
+    if (kind === 'stale') return { kind, epoch: Number(rest[0]) };
     if (kind === 'limited') return { kind, retryAfter: Math.ceil(Number(rest[0]) / 1000) };
     if (kind === 'dropped') await this.forgotten(userId);
     return { kind: 'missing' };

@@ -11,6 +11,7 @@ import { RevocationEffect } from './revocation-effect';
 import { SessionGate } from './session-gate';
 import { SessionStore } from './session-store';
 import { SessionsController } from './sessions.controller';
+import { SettleSession } from './settle-session.service';
 import { Sessions } from './sessions.service';
 
 @Module({
@@ -23,9 +24,10 @@ import { Sessions } from './sessions.service';
     EndSessions,
     RefreshTokens,
     Sessions,
+    SettleSession,
     RevocationEffect,
     Countries,
   ],
-  exports: [SessionStore, SessionGate, EndSessions, RefreshTokens, Sessions],
+  exports: [SessionStore, SessionGate, EndSessions, RefreshTokens, Sessions, SettleSession],
 })
 export class SessionsModule {}

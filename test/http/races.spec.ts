@@ -1,5 +1,6 @@
 import { CreateAdministrator } from '../../src/users/create-administrator.service';
 import { PasswordHasher } from '../../src/passwords/password-hasher';
+import { SessionStore } from '../../src/sessions/session-store';
 import { startService, TestService } from '../support/app';
 import { newPerson, newSignedIn, PASSWORD, register, signIn } from '../support/people';
 
@@ -60,6 +61,42 @@ describe('calls that meet', () => {
       expect((await attack).status).toBe(401);
       await service.client().get('/v1/users/me', accessToken).expect(200);
       held.mockRestore();
+    },
+  );
+
+  it.each([
+    ['keeps', false, 200],
+    ['ends', true, 401],
+  ])(
+    'a refresh between a change of the password and its effect in Redis %s the session, as was asked',
+    async (_, endOthers, status) => {
+      const { person, accessToken } = await newSignedIn(service);
+      const other = await signIn(service, person);
+      const store = service.app.get(SessionStore);
+      const revokeBefore = store.revokeBefore.bind(store);
+      let release = (): void => undefined;
+      const refreshed = new Promise<void>((resolve) => (release = resolve));
+      const held = jest.spyOn(store, 'revokeBefore').mockImplementationOnce(async (...args) => {
+        await refreshed;
+        await revokeBefore(...args);
+      });
+      const changing = service
+        .client()
+        .post(
+          '/v1/users/change-password',
+          { current_password: PASSWORD, new_password: NEW, revoke_other_sessions: endOthers },
+          accessToken,
+        )
+        .then((reply) => reply);
+      while (held.mock.calls.length === 0) await new Promise((resolve) => setTimeout(resolve, 1));
+      const refresh = (token: string) => service.client().post('/v1/auth/refresh', { refresh_token: token });
+      const reply = await refresh(other.refreshToken);
+      release();
+      held.mockRestore();
+      expect(reply.status).toBe(status);
+      expect((await changing).body).toMatchObject({ sessions_revoked: endOthers ? 1 : 0 });
+      const { refresh_token: next } = reply.body as { refresh_token?: string };
+      await refresh(next ?? other.refreshToken).expect(status);
     },
   );
 

@@ -28,10 +28,11 @@ export class SessionModel {
   rotate(id: string, presented: number, leastEpoch: number, now: number): Rotation {
     const session = this.sessions.get(id);
     if (!session) return { kind: 'missing' };
-    if (session.expiresAt <= now || session.epoch < leastEpoch) {
+    if (session.expiresAt <= now) {
       this.sessions.delete(id);
       return { kind: 'missing' };
     }
+    if (session.epoch < leastEpoch) return { kind: 'stale', epoch: session.epoch };
     const isPrevious = presented === session.counter - 1 && now <= session.rotatedAt + this.rules.grace;
     if (presented < session.counter && !isPrevious) return { kind: 'reused' };
     if (now >= session.windowStart + this.rules.window) Object.assign(session, { windowStart: now, used: 0 });
