@@ -208,6 +208,20 @@ describe('audit verify', () => {
     expect(await both(other)).toEqual(['seal@17', 'seal@17']);
   });
 
+  it.each([
+    ['the first of a day', 6, 6, -4],
+    ['all of a day', 6, 10, -4],
+    ['all of a day, to the one after', 6, 10, -1],
+    ['the first that is not sealed', 16, 16, -1],
+    ['all that are not sealed', 16, 18, -1],
+  ])('finds that %s were moved to the day beside theirs', async (_, first, last, day) => {
+    const copy = await world.copy();
+    await copy.attack(
+      `UPDATE event_chain SET day = '${dayFromToday(day)}' WHERE position BETWEEN ${first} AND ${last}`,
+    );
+    expect(await both(copy)).toEqual([`seal@${first}`, `seal@${first}`]);
+  });
+
   it('finds by the seal that everything was made anew after a change', async () => {
     const copy = await world.copy();
     await copy.attack(change(7, `actor = 'user:somebody-else'`));

@@ -79,6 +79,8 @@ export class DatabaseSource implements ProofSource {
       keys: await this.keys(),
       seals,
       start: this.start,
+      // Without an end that was asked for nothing may be missing: somebody may have cut off what is newest.
+      end: to === null ? null : { day: to, of: 'range' },
       expected: this.head.position - this.start.position,
     };
   }

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { Seal } from '../seals/seal';
 import { ChainLink } from './proof-source';
 
-/** First line of an export. */
+/** First line of an export. Each other has one member, named after what it is: `key`, `seal`, `link`, `event` or `end`. */
 export const EXPORT_FORMAT = 'user-service-audit';
 export const EXPORT_VERSION = 1;
 
@@ -37,6 +37,15 @@ export const sealLine = z.object({
 
 export const keyLine = z.looseObject({ kid: z.string(), kty: z.string(), revoked_at: z.string().optional() });
 
+/** What the keys of an export have; keys from elsewhere may have more (RFC 7517). */
+export const exportedKeyLine = z.object({
+  ...keyLine.shape,
+  n: z.string().optional(),
+  e: z.string().optional(),
+  use: z.string().optional(),
+  alg: z.string().optional(),
+});
+
 /** As a line has it; nothing beside it, or somebody might believe what nobody has proved. */
 export const eventLine = z.strictObject({
   event_id: z.guid(),
@@ -62,10 +71,10 @@ export const linkLine = z.strictObject({
   event: eventLine.nullable(),
 });
 
-export const endLine = z.object({
+export const endLine = z.strictObject({
   unlinked: position,
   /** Where the chain ended; null where the range ends before it. */
-  head: z.object({ position, hash }).nullable(),
+  head: z.strictObject({ position, hash }).nullable(),
 });
 export type EndLine = z.infer<typeof endLine>;
 

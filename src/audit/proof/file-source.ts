@@ -1,21 +1,21 @@
-import { createReadStream } from 'node:fs';
-import { createInterface } from 'node:readline';
 import { AuditKey } from '../seals/audit-key';
 import { Seal } from '../seals/seal';
 import {
   EndLine,
   endLine,
   eventLine,
+  exportedKeyLine,
   fromLinkLine,
   fromSealLine,
   HeaderLine,
   headerLine,
-  keyLine,
   linkLine,
   sealLine,
 } from './export-format';
-import { Findings } from './finding';
-import { CannotCheck, ChainLink, ProofEnd, ProofSource, ProofStart } from './proof-source';
+import { fileLines } from './file-lines';
+import { Finding, Findings } from './finding';
+import { doubtOf, hasMore } from './line-doubt';
+import { CannotCheck, ChainLink, ProofEnd, ProofRangeEnd, ProofSource, ProofStart } from './proof-source';
 import { SeenIds } from './seen-ids';
 
 const BATCH = 500;
@@ -30,24 +30,26 @@ export class FileSource implements ProofSource {
   private number = 0;
   /** Number of the last line, where it is not JSON: the end of a file that was cut off, unless another line follows. */
   private broken: number | null = null;
+  /** What is doubtful about the last line. */
+  private doubt: string | null = null;
   private position = 0;
   /** The first line after keys and seals. */
   private pending?: Line | null;
   private ending?: EndLine;
 
   constructor(file: string) {
-    const input = createReadStream(file, { highWaterMark: 1 << 20 });
-    this.lines = createInterface({ input, crlfDelay: Infinity })[Symbol.asyncIterator]();
+    this.lines = fileLines(file);
   }
 
-  async begin(): Promise<ProofStart> {
-    const header = await this.header();
+  async begin(findings: Findings): Promise<ProofStart> {
+    const header = await this.header(findings);
     const keys: AuditKey[] = [];
     const seals: Seal[] = [];
     for (;;) {
       const line = (this.pending = await this.next());
-      if (line?.key !== undefined) keys.push(this.require(keyLine, line.key));
-      else if (line?.seal !== undefined) seals.push(fromSealLine(this.require(sealLine, line.seal)));
+      if (line?.key !== undefined) keys.push(this.require(exportedKeyLine, line.key, findings));
+      else if (line?.seal !== undefined)
+        seals.push(fromSealLine(this.require(sealLine, line.seal, findings)));
       else break;
     }
     this.position = header.start.position;
@@ -59,6 +61,7 @@ export class FileSource implements ProofSource {
       keys,
       seals,
       start: { position: header.start.position, hash: Buffer.from(header.start.hash, 'hex') },
+      end: endOf(header, seals),
       expected: header.links,
     };
   }
@@ -67,15 +70,17 @@ export class FileSource implements ProofSource {
     const seen = new SeenIds();
     let batch: ChainLink[] = [];
     for (let line = this.pending; line !== null; line = await this.next()) {
-      if (this.broken !== null) this.report(findings, 'changed', `line ${this.broken} is no JSON`, null);
+      if (this.broken !== null) this.report(findings, 'changed', `line ${this.broken} is no JSON`);
       this.broken = line === BROKEN ? this.number : null;
       if (line === BROKEN) continue;
       const link = linkLine.safeParse(line?.link);
       if (link.success) {
         batch.push(fromLinkLine(link.data));
         this.position = link.data.position;
-        if (seen.add(link.data.event_id))
-          this.report(findings, 'inserted', 'its event is linked more than once', link.data.event_id);
+        const eventId = link.data.event_id;
+        if (this.doubt) this.report(findings, 'changed', `line ${this.number} ${this.doubt}`, { eventId });
+        if (seen.add(eventId))
+          this.report(findings, 'inserted', 'its event is linked more than once', { eventId });
       } else this.other(line ?? {}, findings);
       if (batch.length === BATCH) {
         yield batch;
@@ -102,6 +107,7 @@ export class FileSource implements ProofSource {
 
   /** A line that is no link. */
   private other(line: Line, findings: Findings): void {
+    if (this.doubt) this.report(findings, 'changed', `line ${this.number} ${this.doubt}`);
     const end = endLine.safeParse(line.end);
     if (end.success && !this.ending) {
       this.ending = end.data;
@@ -109,30 +115,28 @@ export class FileSource implements ProofSource {
     }
     const stray = eventLine.safeParse(line.event);
     if (stray.success)
-      return this.report(
-        findings,
-        'inserted',
-        'an event without a link, that waited for none',
-        stray.data.event_id,
-      );
-    this.report(findings, 'changed', `line ${this.number} is not what an export has there`, null);
+      return this.report(findings, 'inserted', 'an event without a link, that waited for none', {
+        position: null,
+        eventId: stray.data.event_id,
+      });
+    this.report(findings, 'changed', `line ${this.number} is not what an export has there`);
   }
 
+  /** @param at where it is not simply behind the last link. */
   private report(
     findings: Findings,
     kind: 'changed' | 'inserted',
     detail: string,
-    eventId: string | null,
+    at: Partial<Pick<Finding, 'position' | 'eventId'>> = {},
   ): void {
-    const position = kind === 'inserted' && detail.startsWith('an event') ? null : this.position;
-    findings.add({ kind, position, day: null, eventId, detail });
+    findings.add({ kind, position: this.position, day: null, eventId: null, detail, ...at });
   }
 
-  private async header(): Promise<HeaderLine> {
-    const header = headerLine.safeParse(await this.next());
-    if (!header.success)
+  private async header(findings: Findings): Promise<HeaderLine> {
+    const line = await this.next();
+    if (!headerLine.safeParse(line).success)
       throw new CannotCheck('this is not an export of audit events, or not of this version');
-    return header.data;
+    return this.require(headerLine, line, findings);
   }
 
   /** @throws CannotCheck where the file cannot be read. @returns null after the last line. */
@@ -140,22 +144,42 @@ export class FileSource implements ProofSource {
     const next = await this.lines.next().catch((error: Error) => {
       throw new CannotCheck(`the file cannot be read: ${error.message}`, { cause: error });
     });
+    this.doubt = null;
     if (next.done) return null;
     this.number++;
     try {
       const line: unknown = JSON.parse(next.value);
-      return typeof line === 'object' && line !== null ? (line as Line) : {};
+      if (typeof line !== 'object' || line === null) return {};
+      // It can't write what is nested some thousand times, and nobody has ever written that.
+      this.doubt = doubtOf(next.value, line);
+      // What stands beside a link is proved by nothing. The header has members of its own.
+      if (this.number > 1 && Object.keys(line).length > 1) this.doubt ??= 'says more than one thing';
+      return line as Line;
     } catch {
       return BROKEN;
     }
   }
 
+  /** Of the lines before the links. @throws CannotCheck */
   private require<T>(
     schema: { safeParse(line: unknown): { success: true; data: T } | { success: false } },
     line: unknown,
+    findings: Findings,
   ): T {
     const parsed = schema.safeParse(line);
     if (!parsed.success) throw new CannotCheck(`line ${this.number} is no key or seal of an export`);
+    const doubt =
+      this.doubt ?? (hasMore(line, parsed.data) ? 'has members that an export does not have' : null);
+    if (doubt) this.report(findings, 'changed', `line ${this.number} ${doubt}`, { position: null });
     return parsed.data;
   }
+}
+
+/**
+ * After which day the file can have no seal. Nothing in it is signed that says so: the report tells what this leaves out.
+ * Days that were over when it was written have theirs, where they were asked for.
+ */
+function endOf({ to, exported_at: exportedAt }: HeaderLine, seals: readonly Seal[]): ProofRangeEnd {
+  const isOver = to !== null && to < exportedAt.slice(0, 10);
+  return { day: isOver ? to : (seals.at(-1)?.day ?? ''), of: 'export' };
 }

@@ -44,8 +44,17 @@ export interface ProofStart {
   seals: Seal[];
   /** The place before the first link that follows. */
   start: ChainPlace;
+  /** Seals of later days may be missing though they were kept elsewhere; null: none may. */
+  end: ProofRangeEnd | null;
   /** About how many links follow, for the progress. */
   expected: number;
+}
+
+export interface ProofRangeEnd {
+  /** Empty: before any day. */
+  day: string;
+  /** Whoever asks has given the end of a range; that of an export is what the file says, or where it stops. */
+  of: 'range' | 'export';
 }
 
 export interface ProofEnd {
@@ -55,10 +64,10 @@ export interface ProofEnd {
   unlinked: number;
 }
 
-/** Where the chain is read from: a database or a file. Called in this order, each once. */
+/** Where the chain is read from: a database or a file. Called in this order, each once; each adds what it finds wrong. */
 export interface ProofSource {
-  begin(): Promise<ProofStart>;
-  /** In order of position, as far as the source keeps it. Adds what it finds wrong by itself. */
+  begin(findings: Findings): Promise<ProofStart>;
+  /** In order of position, as far as the source keeps it. */
   links(findings: Findings): AsyncIterable<readonly ChainLink[]>;
   end(findings: Findings): Promise<ProofEnd>;
 }

@@ -20,10 +20,25 @@ export function proofText(report: ProofReport): string {
   return [
     findings.first
       ? `NOT as it was. The first thing wrong: ${findingText(findings.first)}`
-      : 'Everything is as it was.',
+      : verdictOf(report),
     ...numbers.map(([name, value]) => `  ${name.padEnd(14)}${value}`),
+    ...keptText(report),
     ...findings.byKind().map(([kind, count]) => `  ${kind.padEnd(14)}${count} found`),
   ].join('\n');
+}
+
+/** An export that is older than seals which were kept can as well have been cut off: it says no more than was proved. */
+function verdictOf({ kept }: ProofReport): string {
+  return kept?.endOf === 'export'
+    ? `Everything up to ${kept.provedUntil} is as it was.`
+    : 'Everything is as it was.';
+}
+
+function keptText({ kept }: ProofReport): string[] {
+  if (!kept) return [];
+  const text = `  kept seals after the end of this ${kept.endOf}: ${kept.notLookedAt}, not looked at`;
+  if (kept.endOf === 'range') return [text];
+  return [text, '    (its end is not signed: it may be older than these seals, or have been cut off)'];
 }
 
 function unsealed({ unsealed: links, unsealedSince }: ProofReport): string {

@@ -1,23 +1,14 @@
-import { calculateJwkThumbprint, compactVerify, CryptoKey, importJWK } from 'jose';
-import { AuditKey } from '../seals/audit-key';
-import { Seal, SEAL_TYPE, sealDigest, SealPayload } from '../seals/seal';
+import { Seal, sealDigest } from '../seals/seal';
 import { addDays } from '../seals/utc-day';
-import { Finding, Findings } from './finding';
+import { Findings } from './finding';
 import { ChainLink } from './proof-source';
-
-/** Clocks of instances may differ by so much. Whoever has a leaked key can date a seal as they like anyhow. */
-const CLOCK_LEEWAY_SECONDS = 120;
-
-interface TrustedKey {
-  key: CryptoKey;
-  /** Seconds since the Unix epoch. */
-  revokedAt: number;
-}
+import { TrustedKeys } from './trusted-keys';
 
 /** Checks the seals: each by itself and against the one before, then the chain against them. */
 export class SealCheck {
   private next = 0;
-  private lastDay = '';
+  /** The wrong day that was last told of. */
+  private toldDay: string | null = null;
 
   constructor(
     /** Oldest first. */
@@ -25,17 +16,10 @@ export class SealCheck {
     private readonly findings: Findings,
   ) {}
 
-  /** @param kept JWS of seals that were kept elsewhere: each must still be the one of its day. */
-  async checkSignatures(keys: readonly AuditKey[], kept: readonly string[]): Promise<void> {
-    const trusted = await trust(keys);
+  async checkSignatures(keys: TrustedKeys): Promise<void> {
     for (const [index, seal] of this.seals.entries()) {
-      const problem = await this.problemOf(seal, this.seals[index - 1], trusted);
+      const problem = await this.problemOf(seal, this.seals[index - 1], keys);
       if (problem) this.report(seal, problem);
-    }
-    const present = new Set(this.seals.map(({ jws }) => jws));
-    for (const jws of kept) {
-      if (!present.has(jws))
-        this.findings.add({ ...placeOf(jws), detail: 'a seal that was kept elsewhere is not there' });
     }
   }
 
@@ -52,19 +36,21 @@ export class SealCheck {
       seal = this.seals[++this.next];
     }
     if (seal && position >= seal.firstPosition) {
-      if (day !== seal.day && day !== this.lastDay)
-        this.report(
+      if (day !== seal.day)
+        this.wrongDay(
           seal,
           `position ${position} is of ${day}, the seal counts it to ${seal.day}`,
+          day,
           position,
           eventId,
         );
       if (position === seal.lastPosition && !hash.equals(seal.head))
         this.report(seal, 'the chain is not the one that was sealed', position, eventId);
-    } else if (!seal && this.seals.length > 0 && day <= this.seals.at(-1)!.day && day !== this.lastDay) {
-      this.report(this.seals.at(-1)!, `a link into ${day}, which was sealed without it`, position, eventId);
+      return;
     }
-    this.lastDay = day;
+    const last = this.seals.at(-1);
+    if (!seal && last && day <= last.day)
+      this.wrongDay(last, `a link into ${day}, which was sealed without it`, day, position, eventId);
   }
 
   /** @param lastPosition of the chain. @param to last day of the range. */
@@ -83,12 +69,8 @@ export class SealCheck {
     });
   }
 
-  private async problemOf(
-    seal: Seal,
-    before: Seal | undefined,
-    trusted: Map<string, TrustedKey>,
-  ): Promise<string | null> {
-    const payload = await verified(seal, trusted);
+  private async problemOf(seal: Seal, before: Seal | undefined, keys: TrustedKeys): Promise<string | null> {
+    const payload = await keys.verified(seal);
     if (typeof payload === 'string') return payload;
     if (
       payload.day !== seal.day ||
@@ -108,6 +90,12 @@ export class SealCheck {
     return isEmpty && !seal.head.equals(before.head) ? 'a day without events has another head' : null;
   }
 
+  /** Told once for all links in a row: a whole day may have been moved, or one link that moves all after it. */
+  private wrongDay(seal: Seal, detail: string, day: string, position: number, eventId: string | null): void {
+    if (day !== this.toldDay) this.report(seal, detail, position, eventId);
+    this.toldDay = day;
+  }
+
   private report(
     seal: Seal,
     detail: string,
@@ -121,42 +109,5 @@ export class SealCheck {
       eventId,
       detail: `seal of ${seal.day}: ${detail}`,
     });
-  }
-}
-
-async function trust(keys: readonly AuditKey[]): Promise<Map<string, TrustedKey>> {
-  const trusted = new Map<string, TrustedKey>();
-  for (const { revoked_at: revokedAt, ...jwk } of keys) {
-    // The id is the key's fingerprint: no key can take another's place.
-    if (jwk.kty !== 'RSA' || (await calculateJwkThumbprint(jwk)) !== jwk.kid) continue;
-    const key = (await importJWK(jwk, 'RS256')) as CryptoKey;
-    trusted.set(jwk.kid, { key, revokedAt: revokedAt ? Date.parse(revokedAt) / 1000 : Infinity });
-  }
-  return trusted;
-}
-
-async function verified(seal: Seal, trusted: Map<string, TrustedKey>): Promise<SealPayload | string> {
-  const key = trusted.get(seal.kid);
-  if (!key) return `there is no key ${seal.kid}`;
-  try {
-    const { payload, protectedHeader } = await compactVerify(seal.jws, key.key, { algorithms: ['RS256'] });
-    if (protectedHeader.kid !== seal.kid || protectedHeader.typ !== SEAL_TYPE)
-      return 'it is signed as something else';
-    const content = JSON.parse(Buffer.from(payload).toString('utf8')) as SealPayload;
-    return content.iat < key.revokedAt + CLOCK_LEEWAY_SECONDS
-      ? content
-      : `key ${seal.kid} had been revoked when it was signed`;
-  } catch {
-    return 'the signature is wrong';
-  }
-}
-
-/** What a kept seal says of itself; its signature proves nothing more than that it is missed. */
-function placeOf(jws: string): Omit<Finding, 'detail'> {
-  try {
-    const payload = JSON.parse(Buffer.from(jws.split('.')[1]!, 'base64url').toString('utf8')) as SealPayload;
-    return { kind: 'seal', position: payload.last_position, day: payload.day, eventId: null };
-  } catch {
-    return { kind: 'seal', position: null, day: null, eventId: null };
   }
 }

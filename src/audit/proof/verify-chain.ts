@@ -3,9 +3,11 @@ import { addDays } from '../seals/utc-day';
 import { ChainCheck } from './chain-check';
 import { EventCheck } from './event-check';
 import { Findings } from './finding';
+import { KeptSeals } from './kept-seals';
 import { startOfProof } from './proof-range';
-import { ChainPlace, ProofSource, ProofStart } from './proof-source';
+import { CannotCheck, ChainPlace, ProofRangeEnd, ProofSource, ProofStart } from './proof-source';
 import { SealCheck } from './seal-check';
+import { TrustedKeys } from './trusted-keys';
 
 export interface ProofReport {
   findings: Findings;
@@ -25,6 +27,16 @@ export interface ProofReport {
   dropped: number;
   /** Whether an event among these links says so, and not only one that waits for its link, or is after the range. */
   isDroppedProved: boolean;
+  /** Of seals that were kept elsewhere: undefined where each is of a day that was looked at. */
+  kept?: KeptReport;
+}
+
+export interface KeptReport {
+  /** After the end of this they are not there, and nobody has asked for them. */
+  endOf: ProofRangeEnd['of'];
+  notLookedAt: number;
+  /** The last day that a seal proves; null: none, of a range before the first. */
+  provedUntil: string | null;
 }
 
 export interface ProofOptions {
@@ -45,16 +57,23 @@ export async function verifyChain(
   { keys, kept = [], onProgress }: ProofOptions = {},
 ): Promise<ProofReport> {
   const findings = new Findings();
-  const start = await source.begin();
+  const start = await source.begin(findings);
   const chain = new ChainCheck(start.start, findings);
   const events = new EventCheck(findings);
   const seals = new SealCheck(start.seals, findings);
-  await seals.checkSignatures(keys ?? start.keys, kept);
+  const keptSeals = new KeptSeals(findings);
+  const trusted = await TrustedKeys.of(keys ?? start.keys);
+  await seals.checkSignatures(trusted);
+  await keptSeals.check(kept, start.seals, start.end, trusted);
   checkStart(start, findings);
   seals.begin(start.start.position);
+  keptSeals.begin(start.start);
   for await (const batch of source.links(findings)) {
     for (const link of batch) {
-      if (chain.link(link)) seals.link(link);
+      if (chain.link(link)) {
+        seals.link(link);
+        keptSeals.link(link);
+      }
       events.link(link);
     }
     onProgress?.(chain.links, start.expected);
@@ -66,7 +85,15 @@ export async function verifyChain(
   seals.end(chain.end.position, start.to);
   if (head) checkHead(chain, head, findings);
   chain.finish();
-  const last = start.seals.at(-1);
+  const { position } = chain.end;
+  // What a file says of its range is not signed: it can have seals of days whose links it has not.
+  const last = keptSeals.fitting ?? start.seals.findLast(({ lastPosition }) => lastPosition <= position);
+  const { notLookedAt } = keptSeals;
+  // A file may be older than every seal, or somebody took them away and wrote what they liked.
+  if (start.end?.of === 'export' && notLookedAt > 0 && !last && findings.total === 0)
+    throw new CannotCheck(
+      'no seal proves any of this export: those that were kept are of days after its end',
+    );
   return {
     findings,
     from: start.from,
@@ -74,12 +101,16 @@ export async function verifyChain(
     events: events.events,
     links: chain.links,
     seals: start.seals.length,
-    unsealed: Math.max(0, chain.end.position - Math.max(last?.lastPosition ?? 0, start.start.position)),
+    unsealed: Math.max(0, position - Math.max(last?.lastPosition ?? 0, start.start.position)),
     unsealedSince: last ? addDays(last.day, 1) : null,
     unlinked,
     erased: events.erased,
     dropped: events.dropped,
     isDroppedProved: events.dropped === 0 || events.said === saidInChain,
+    kept:
+      start.end && notLookedAt > 0
+        ? { endOf: start.end.of, notLookedAt, provedUntil: last?.day ?? null }
+        : undefined,
   };
 }
 
