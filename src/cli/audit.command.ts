@@ -42,7 +42,7 @@ export function auditCommand(): Command {
     )
     .option(
       '--seals <file>',
-      'seals that were kept elsewhere, as `audit seals` prints them: each must still be there',
+      'seals that were kept elsewhere, as `audit seals` prints them: each must still be there, up to --to or the end of an export',
     )
     .addHelpText(
       'after',
