@@ -118,4 +118,55 @@ describe('Webhooks, of which something else is true by now', () => {
     else await new Promise((resolve) => setTimeout(resolve, 1_000));
     expect(paths.filter((path) => path.startsWith('/events')).length).toBeLessThanOrEqual(4);
   });
+
+  it('keep what is answered 410 when somebody else has disabled them already, and send it when they are back', async () => {
+    const webhook = await newWebhook(service, receiver.url);
+    receiver.answer(async (response) => {
+      await service.db.query('UPDATE webhooks SET enabled = false, updated_at = now() WHERE id = $1', [
+        webhook.id,
+      ]);
+      response.writeHead(410).end();
+    });
+    await happen(service);
+    const delivery = await eventually(async () => {
+      const [one] = await deliveriesOf(service.db, webhook.id);
+      return one?.attempts === 1 && one;
+    }, 'one attempt');
+    expect(delivery).toMatchObject({ status: 'pending', last_status: 410, last_error: 'answered 410' });
+    // It was not the receiver that disabled it.
+    expect(
+      await service.db.query(`SELECT FROM events WHERE subject = $1`, [`webhook:${webhook.id}`]),
+    ).toEqual([]);
+
+    receiver.answer(ok);
+    await service.db.query('UPDATE webhooks SET enabled = true WHERE id = $1', [webhook.id]);
+    service.advance(6_000);
+    await eventually(async () => (await counts(webhook)).delivered === 1, 'the delivery');
+  });
+
+  it('are sent at the address they have by now what the former one did not take in a day', async () => {
+    const [webhook] = await waiting(1, 24.5 * HOUR);
+    receiver.answer(async (response, received, request) => {
+      if (request.url!.endsWith('&moved')) return void ok(response, received, request);
+      await service.db.query(`UPDATE webhooks SET url = url || '&moved' WHERE id = $1`, [webhook.id]);
+      response.writeHead(500).end();
+    });
+    service.advance(25 * HOUR);
+    await eventually(async () => (await counts(webhook)).pending === 0, 'the end of it');
+    expect(await counts(webhook)).toEqual({ pending: 0, delivered: 1, dead: 0 });
+  });
+
+  it('give up every event that was answered 410 at once, and no other', async () => {
+    const [webhook] = await waiting(10, HOUR);
+    const gone: (() => void)[] = [];
+    receiver.answer((response) => gone.push(() => response.writeHead(410).end()));
+    service.advance(2 * HOUR);
+    await eventually(() => Promise.resolve(gone.length === 4), 'all four that are under way');
+    for (const answer of gone) answer();
+    await eventually(async () => (await counts(webhook)).dead === 4, 'the end of all four');
+    await eventually(async () => (await laneOf(service.db, webhook.id)).sender_id === null, 'the lane');
+    expect(await counts(webhook)).toEqual({ pending: 6, delivered: 0, dead: 4 });
+    for (const one of (await deliveriesOf(service.db, webhook.id)).slice(0, 4))
+      expect(one).toMatchObject({ attempts: 1, last_error: 'answered 410: the webhook is disabled' });
+  });
 });

@@ -66,10 +66,11 @@ export class UpdateWebhook {
        WHERE id = $1`,
       [after.id, after.url, after.description, after.eventTypes, after.enabled, this.clock.date(), isBack],
     );
-    // Whoever has repaired a receiver, or named another, is not kept waiting.
+    // Whoever has repaired a receiver, or named another, is not kept waiting: not for a request that is under way and
+    // fails, either. Whoever sends is disowned, but keeps the lane (`sender_until`) until nothing is under way.
     if (isBack || after.url !== before.url)
       await tx.query(
-        `UPDATE webhooks SET failing_since = NULL, failures = 0, rest_until = NULL WHERE id = $1`,
+        `UPDATE webhooks SET failing_since = NULL, failures = 0, rest_until = NULL, sender_id = NULL WHERE id = $1`,
         [after.id],
       );
   }

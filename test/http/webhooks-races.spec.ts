@@ -4,7 +4,7 @@ import { eventually, startService, TestService } from '../support/app';
 import { setRoles, waitingForLocks } from '../support/authority';
 import { newAdministrator, newSignedIn, SignedIn } from '../support/people';
 import { expectProblem } from '../support/problem';
-import { deliveriesOf, happen, ok, Receiver, startReceiver } from '../support/webhook-world';
+import { deliveriesOf, happen, laneOf, ok, Receiver, says, startReceiver } from '../support/webhook-world';
 import { addDeliveries, WebhookAdministration, webhookEvents } from '../support/webhooks';
 
 const twenty = <T>(work: (index: number) => PromiseLike<T>): Promise<T[]> =>
@@ -212,5 +212,92 @@ describe('Webhooks, when several things happen to them at once,', () => {
     const [last] = await happen(service, 1, subject);
     await eventually(() => Promise.resolve(receiver.received.length === 2), 'the last');
     expect(receiver.received.map((one) => one.id)).toEqual([first, last]);
+  });
+
+  it('owe the new address what the old one was asked, whatever the old one says then', async () => {
+    for (const late of [says(503, { 'Retry-After': '3600' }), says(410), says(500)]) {
+      const { id } = await hooks.make({ url: receiver.url, event_types: ['user.updated'] });
+      receiver.received.length = 0;
+      const paths: string[] = [];
+      let finish: () => void = () => undefined;
+      receiver.answer((response, received, request) => {
+        paths.push(request.url!);
+        if (request.url === '/moved') return void ok(response, received, request);
+        finish = () => late(response, received, request);
+      });
+      const [eventId] = await happen(service);
+      await eventually(() => Promise.resolve(paths.length === 1), 'the first request');
+      await hooks.update(id, { url: receiver.url.replace(/\/events.*/, '/moved') }).expect(200);
+      finish();
+      const began = performance.now();
+      await eventually(() => Promise.resolve(paths.includes('/moved')), 'the event at the new address');
+      expect(performance.now() - began).toBeLessThan(3_000);
+      expect(receiver.received.map((one) => one.id)).toEqual([eventId, eventId]);
+      const told = await eventually(async () => {
+        const [one] = await deliveriesOf(service.db, id);
+        return one!.status !== 'pending' && one;
+      }, 'the delivery');
+      expect(told).toMatchObject({ status: 'delivered', attempts: 2, last_status: 204 });
+      expect(await laneOf(service.db, id)).toMatchObject({
+        enabled: true,
+        failures: 0,
+        failing_since: null,
+        rest_until: null,
+      });
+      await hooks.remove(id).expect(204);
+    }
+  });
+
+  it('are neither left alone nor disabled for what was asked before they were enabled again', async () => {
+    for (const late of [says(503, { 'Retry-After': '3600' }), says(410)]) {
+      const { id } = await hooks.make({ url: receiver.url, event_types: ['user.updated'] });
+      receiver.received.length = 0;
+      let finish: () => void = () => undefined;
+      receiver.answer((response, received, request) => {
+        finish = () => late(response, received, request);
+      });
+      const [first] = await happen(service);
+      await eventually(() => Promise.resolve(receiver.received.length === 1), 'the first request');
+      await hooks.update(id, { enabled: false }).expect(200);
+      await hooks.update(id, { enabled: true }).expect(200);
+      receiver.answer(ok);
+      finish();
+      await eventually(async () => (await deliveriesOf(service.db, id))[0]!.attempts === 1, 'the failure');
+      const [second] = await happen(service);
+      const began = performance.now();
+      await eventually(() => Promise.resolve(receiver.received.length === 2), 'the next event');
+      expect(performance.now() - began).toBeLessThan(3_000);
+      expect(receiver.received.map((one) => one.id)).toEqual([first, second]);
+      expect((await deliveriesOf(service.db, id))[0]).toMatchObject({ status: 'pending' });
+      expect(await laneOf(service.db, id)).toMatchObject({
+        enabled: true,
+        failures: 0,
+        failing_since: null,
+        rest_until: null,
+      });
+      await hooks.remove(id).expect(204);
+    }
+  });
+
+  it('are sent nothing beside what is under way when they are enabled again, and everything once', async () => {
+    const { id } = await hooks.make({ url: receiver.url, event_types: ['user.updated'] });
+    const waiting: (() => void)[] = [];
+    receiver.answer((response) => waiting.push(() => response.writeHead(204).end()));
+    await service.db.query(`UPDATE webhooks SET rest_until = now() + interval '1 hour' WHERE id = $1`, [id]);
+    const ids = await happen(service, 30);
+    await eventually(async () => (await deliveriesOf(service.db, id)).length === 30, 'the fan-out');
+    await service.db.query(`UPDATE webhooks SET rest_until = NULL WHERE id = $1`, [id]);
+    await eventually(() => Promise.resolve(waiting.length === 4), 'as many requests as there may be');
+    for (const enabled of [false, true, false, true]) await hooks.update(id, { enabled }).expect(200);
+    // Long enough for both instances to look for lanes.
+    await new Promise((resolve) => setTimeout(resolve, 1_500));
+    expect(waiting).toHaveLength(4);
+    receiver.answer(ok);
+    for (const answer of waiting) answer();
+    await eventually(
+      async () => (await deliveriesOf(service.db, id)).every((one) => one.status === 'delivered'),
+      'all of them',
+    );
+    expect(receiver.received.map((one) => one.id).sort()).toEqual([...ids].sort());
   });
 });

@@ -44,18 +44,22 @@ export class DeliveryResults {
     return rows[0]?.wantsMore ?? false;
   }
 
-  /** Puts it off, at most until the time at which it is given up; what fails then is dead. */
-  async failed({ id, attempts }: Tried, { message, status, retryAfterMs }: SendFailure): Promise<void> {
+  /**
+   * Puts it off, at most until the time at which it is given up; what fails then is dead. Where the webhook has another
+   * address by now, that one gets it at once: what the former one asks for is no matter of it.
+   */
+  async failed({ id, url, attempts }: Tried, { message, status, retryAfterMs }: SendFailure): Promise<void> {
     const now = this.clock.now();
     const wait = Math.max(retryDelay(attempts + 1), retryAfterMs ?? 0);
     const [rows] = await this.db.query<[{ status: string }[], number]>(
-      `UPDATE webhook_deliveries SET attempts = attempts + 1, last_status = $3, last_error = $4,
-         status = CASE WHEN give_up_at <= $5 THEN 'dead' ELSE 'pending' END,
-         finished_at = CASE WHEN give_up_at <= $5 THEN $5 END,
-         due_at = CASE WHEN give_up_at <= $5 THEN due_at ELSE least($6, give_up_at) END
-       WHERE id = $1 AND attempts = $2 AND status = 'pending'
-       RETURNING status`,
-      [id, attempts, status, message, new Date(now), new Date(now + wait)],
+      `UPDATE webhook_deliveries d SET attempts = d.attempts + 1, last_status = $3, last_error = $4,
+         status = CASE WHEN w.url = $7 AND give_up_at <= $5 THEN 'dead' ELSE 'pending' END,
+         finished_at = CASE WHEN w.url = $7 AND give_up_at <= $5 THEN $5 END,
+         due_at = CASE WHEN w.url <> $7 THEN $5 WHEN give_up_at <= $5 THEN due_at ELSE least($6, give_up_at) END
+       FROM webhooks w
+       WHERE d.id = $1 AND d.attempts = $2 AND d.status = 'pending' AND w.id = d.webhook_id
+       RETURNING d.status`,
+      [id, attempts, status, message, new Date(now), new Date(now + wait), url],
     );
     webhookDeliveries.inc({ result: rows[0]?.status === 'dead' ? 'dead' : 'failed' });
   }
@@ -71,31 +75,49 @@ export class DeliveryResults {
   }
 
   /**
-   * The receiver is gone for good (410): no more is sent to it. Not where it has another address by now, or is disabled
-   * already.
+   * The receiver is gone for good (410): no more is sent to it. Where the webhook has another address by now, somebody
+   * else has disabled it, or it was enabled again since this was sent (its lane is disowned), this is a failure like any
+   * other: the event is still owed.
    */
   async gone(webhookId: string, tried: Tried, failure: SendFailure): Promise<void> {
-    await this.db.transaction(async (tx) => {
+    const isDead = await this.db.transaction(async (tx) => {
       const now = this.clock.date();
-      const [disabled] = await tx.query<[{ id: string }[], number]>(
+      const [disabled] = await tx.query<[unknown[], number]>(
         `UPDATE webhooks SET enabled = false, failing_since = coalesce(failing_since, $3), updated_at = $3
-         WHERE id = $1 AND url = $2 AND enabled RETURNING id`,
+         WHERE id = $1 AND url = $2 AND enabled AND sender_id IS NOT NULL RETURNING id`,
         [webhookId, tried.url, now],
       );
-      await tx.query(
-        `UPDATE webhook_deliveries
-         SET status = 'dead', attempts = attempts + 1, last_status = $2, last_error = $3, finished_at = $4
-         WHERE id = $1 AND status = 'pending'`,
-        [tried.id, failure.status, `${failure.message}: the webhook is disabled`, now],
+      // Of several under way the first one disables the webhook and dies in the same moment. By that the others know that
+      // it was a 410, and no administrator.
+      const [, died] = await tx.query<[unknown[], number]>(
+        `UPDATE webhook_deliveries d
+         SET status = 'dead', attempts = attempts + 1, last_status = $3, last_error = $4, finished_at = $5
+         FROM webhooks w
+         WHERE d.id = $1 AND d.attempts = $6 AND d.status = 'pending' AND w.id = d.webhook_id AND w.url = $2
+           AND ($7 OR NOT w.enabled AND EXISTS (
+             SELECT FROM webhook_deliveries first
+             WHERE first.webhook_id = w.id AND first.status = 'dead' AND first.finished_at = w.updated_at
+               AND first.last_status = $3))`,
+        [
+          tried.id,
+          tried.url,
+          failure.status,
+          `${failure.message}: the webhook is disabled`,
+          now,
+          tried.attempts,
+          disabled.length > 0,
+        ],
       );
-      if (disabled.length === 0) return;
-      await this.events.record(tx, systemCaller(newId()), {
-        type: 'webhook.updated',
-        subject: `webhook:${webhookId}`,
-        data: { webhook_id: webhookId, fields: ['enabled'] },
-      });
+      if (disabled.length > 0)
+        await this.events.record(tx, systemCaller(newId()), {
+          type: 'webhook.updated',
+          subject: `webhook:${webhookId}`,
+          data: { webhook_id: webhookId, fields: ['enabled'] },
+        });
+      return died > 0;
     });
-    webhookDeliveries.inc({ result: 'dead' });
+    if (isDead) webhookDeliveries.inc({ result: 'dead' });
+    else await this.failed(tried, failure);
   }
 
   /**

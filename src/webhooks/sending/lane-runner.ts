@@ -14,8 +14,8 @@ import { Outcome, SignedPost } from './signed-post';
 /** Requests to one receiver at a time. */
 const AT_ONCE = 4;
 const BATCH = 20;
-/** While the secret cannot be had: the receiver is not to blame. */
-const SECRET_REST_MS = 10_000;
+/** While the secret cannot be had, or not in time: the receiver is not to blame. */
+const OUR_REST_MS = 10_000;
 const RECORD_AGAIN_MS = 500;
 /** Also when the claim is over: while PostgreSQL is away nobody else has the lane. */
 const RECORD_FOR_MS = 30_000;
@@ -28,6 +28,8 @@ export interface Ending {
 
 /** What a batch came to. */
 interface Tally {
+  /** Whether anything was tried at all. */
+  begun: boolean;
   arrived: boolean;
   failure?: SendFailure;
 }
@@ -41,6 +43,7 @@ export class LaneRunner {
     'Deliveries of webhooks cannot be read or recorded',
   );
   private readonly kms = new DependencyLog(this.logger, 'A secret of a webhook cannot be opened');
+  private readonly pace = new DependencyLog(this.logger, 'Deliveries of webhooks are not begun');
 
   constructor(
     @Inject(CONFIG) private readonly config: Config,
@@ -54,9 +57,7 @@ export class LaneRunner {
   async run(lane: Lane, ending: Ending): Promise<void> {
     try {
       while (!ending.soon.aborted) {
-        // A receiver that has failed is asked once, before it gets all that has come meanwhile.
-        const batch = await this.lanes.next(lane, lane.failures > 0 ? 1 : BATCH);
-        this.database.worked();
+        const batch = await this.next(lane);
         if (batch.length === 0 || !(await this.send(lane, batch, ending))) break;
       }
       await this.lanes.release(lane);
@@ -66,12 +67,26 @@ export class LaneRunner {
     }
   }
 
+  private async next(lane: Lane): Promise<DueDelivery[]> {
+    // A receiver that has failed is asked once, before it gets all that has come meanwhile.
+    const batch = await this.lanes.next(lane, lane.failures > 0 ? 1 : BATCH);
+    this.database.worked();
+    return batch;
+  }
+
   /** @returns whether to go on. */
   private async send(lane: Lane, batch: readonly DueDelivery[], ending: Ending): Promise<boolean> {
     const secrets = await this.secretsOf(lane);
     if (!secrets) return false;
     try {
-      const tally = await this.sendAll(lane, batch, secrets, ending);
+      // A KMS that took its time has used up the claim that came with the batch.
+      const due = this.isLate(lane) ? await this.next(lane) : batch;
+      const tally = await this.sendAll(lane, due, secrets, ending);
+      if (!tally.begun) {
+        await this.hold(lane, ending);
+        return false;
+      }
+      this.pace.worked();
       if (!tally.failure) {
         if (tally.arrived && lane.failures > 0) await this.lanes.recovered(lane);
         return true;
@@ -84,27 +99,39 @@ export class LaneRunner {
     }
   }
 
-  private async rest(lane: Lane, { arrived, failure }: Tally): Promise<void> {
+  /** Nothing could be begun while the claim was good: at once it would be the same again. */
+  private async hold(lane: Lane, ending: Ending): Promise<void> {
+    if (ending.soon.aborted) return;
+    this.pace.failed('the claim was over before the first request');
+    await this.lanes.release(lane, OUR_REST_MS);
+  }
+
+  private async rest(lane: Lane, { arrived, failure }: Omit<Tally, 'begun'>): Promise<void> {
     await this.lanes.rest(lane, { arrived, atLeastMs: failure?.retryAfterMs });
     await this.results.giveUpExpired(lane.id);
   }
 
-  /**
-   * Begins nothing more after a failure, when the webhook was changed, or when the claim does not outlive another try.
-   */
+  /** Whether the claim does not outlive another try. */
+  private isLate({ claimedUntil }: Lane): boolean {
+    return (
+      performance.now() > claimedUntil - this.config.WEBHOOK_TIMEOUT_SECONDS * 1000 - 2 * RECORD_AGAIN_MS
+    );
+  }
+
+  /** Begins nothing more after a failure, when the webhook was changed, or when it is late. */
   private async sendAll(
     lane: Lane,
     batch: readonly DueDelivery[],
     secrets: SigningSecrets,
     ending: Ending,
   ): Promise<Tally> {
-    const tally: Tally = { arrived: false };
+    const tally: Tally = { begun: false, arrived: false };
     let isOver = false;
     const waiting = batch.values();
-    const lastStart = lane.claimedUntil - this.config.WEBHOOK_TIMEOUT_SECONDS * 1000 - 2 * RECORD_AGAIN_MS;
     const worker = async (): Promise<void> => {
       for (const delivery of waiting) {
-        if (isOver || tally.failure || ending.soon.aborted || performance.now() > lastStart) return;
+        if (isOver || tally.failure || ending.soon.aborted || this.isLate(lane)) return;
+        tally.begun = true;
         isOver ||= !(await this.sendOne(lane, delivery, secrets, { ending, tally }));
       }
     };
@@ -166,7 +193,7 @@ export class LaneRunner {
         return null;
       }
       this.kms.failed(failureReason(error));
-      await this.lanes.release(lane, SECRET_REST_MS);
+      await this.lanes.release(lane, OUR_REST_MS);
       return null;
     }
   }

@@ -41,6 +41,9 @@ interface DueRow extends EventRow {
 /**
  * Each webhook is a lane of its own, and one process at a time sends to it. A claim is a lease, not a lock: of a process
  * that dies it runs out. Leases are in the database's time, the rest is in that of `Clock`.
+ *
+ * A lane is disowned (`UpdateWebhook`) when its webhook gets another URL or is enabled again: `sender_until` stays until
+ * whoever has it lets go, so that nobody sends beside the requests under way, but their failures are not the lane's.
  */
 @Injectable()
 export class Lanes {
@@ -57,7 +60,7 @@ export class Lanes {
   /** Takes every lane that nobody has, that does not rest, and on which something is due. */
   async claim(): Promise<Lane[]> {
     const claimId = newId();
-    const claimedUntil = performance.now() + this.lease;
+    let claimedUntil = 0;
     const [rows] = await this.db.query<[{ id: string; failures: number }[], number]>(
       `WITH ready AS MATERIALIZED (
          SELECT w.id FROM webhooks w
@@ -72,13 +75,14 @@ export class Lanes {
        FROM ready WHERE w.id = ready.id
        RETURNING w.id, w.failures`,
       [claimId, this.lease, this.clock.date()],
+      () => (claimedUntil = performance.now() + this.lease),
     );
     return rows.map((row) => ({ ...row, claimId, claimedUntil }));
   }
 
   /** Holds the lane for longer, and says what is due on it, oldest event first; nothing when it is another's by now. */
   async next(lane: Lane, limit: number): Promise<DueDelivery[]> {
-    const claimedUntil = performance.now() + this.lease;
+    let claimedUntil = 0;
     const rows = await this.db.query<DueRow[]>(
       `WITH lane AS (
          UPDATE webhooks SET sender_until = clock_timestamp() + $3 * interval '1 millisecond'
@@ -95,6 +99,7 @@ export class Lanes {
        LEFT JOIN event_chain c ON c.position = d.position
        ORDER BY d.position`,
       [lane.id, lane.claimId, this.lease, this.clock.date(), limit],
+      () => (claimedUntil = performance.now() + this.lease),
     );
     lane.claimedUntil = claimedUntil;
     return rows.map((row) => ({
@@ -119,7 +124,7 @@ export class Lanes {
 
   /**
    * Lets go of a lane on which something has failed, and leaves its receiver alone: the longer, the more has failed in a
-   * row.
+   * row. Not where the lane was disowned: what failed says nothing of what is there now.
    * @param arrived whether something else has arrived meanwhile: then this is the first failure.
    */
   async rest(
@@ -128,7 +133,7 @@ export class Lanes {
   ): Promise<void> {
     const now = this.clock.now();
     const failures = arrived ? 1 : lane.failures + 1;
-    await this.db.query(
+    const [, rested] = await this.db.query<[unknown[], number]>(
       `UPDATE webhooks SET sender_id = NULL, sender_until = NULL, failures = $3, rest_until = $4,
          failing_since = CASE WHEN $5 THEN $6 ELSE coalesce(failing_since, $6) END
        WHERE id = $1 AND sender_id = $2`,
@@ -141,14 +146,19 @@ export class Lanes {
         new Date(now),
       ],
     );
+    if (rested === 0) await this.release(lane);
   }
 
-  /** Lets go of a lane, for a while where that is said: the receiver has nothing to do with it. */
+  /**
+   * Lets go of a lane, for a while where that is said: the receiver has nothing to do with it. One that was disowned is
+   * free then, and does not rest.
+   */
   async release(lane: Lane, restMs?: number): Promise<void> {
     const restUntil = restMs === undefined ? null : new Date(this.clock.now() + restMs);
     await this.db.query(
-      `UPDATE webhooks SET sender_id = NULL, sender_until = NULL, rest_until = coalesce($3, rest_until)
-       WHERE id = $1 AND sender_id = $2`,
+      `UPDATE webhooks SET sender_id = NULL, sender_until = NULL,
+         rest_until = CASE WHEN sender_id = $2 THEN coalesce($3, rest_until) ELSE rest_until END
+       WHERE id = $1 AND (sender_id = $2 OR sender_id IS NULL AND sender_until IS NOT NULL)`,
       [lane.id, lane.claimId, restUntil],
     );
   }

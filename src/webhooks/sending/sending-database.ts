@@ -12,8 +12,12 @@ export class SendingDatabase {
 
   constructor(private readonly db: EntityManager) {}
 
-  query<T>(sql: string, values: unknown[]): Promise<T> {
-    return this.few.execute(() => this.db.query<T>(sql, values));
+  /** @param begins is called when the statement does: with many receivers it waits for its turn. */
+  query<T>(sql: string, values: unknown[], begins?: () => void): Promise<T> {
+    return this.few.execute(() => {
+      begins?.();
+      return this.db.query<T>(sql, values);
+    });
   }
 
   transaction<T>(work: (tx: EntityManager) => Promise<T>): Promise<T> {

@@ -1,0 +1,115 @@
+import { Logger, LoggerService } from '@nestjs/common';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { KMS, Kms } from '../src/infra/kms/kms';
+import { Lanes } from '../src/webhooks/sending/lanes.service';
+import { SendingDatabase } from '../src/webhooks/sending/sending-database';
+import { eventually, startService, TestService } from './support/app';
+import { deliveriesOf, happen, laneOf, newWebhook, Receiver, startReceiver } from './support/webhook-world';
+
+/** Longer than a claim is good for before the first request, and shorter than the claim. */
+const SLOW_MS = 4_300;
+
+describe('Webhooks, while what sending needs answers slowly,', () => {
+  let service: TestService;
+  let receiver: Receiver;
+  let lanes: Lanes;
+
+  beforeAll(async () => {
+    service = await startService({ WEBHOOK_PRIVATE_NETWORKS: '127.0.0.0/8', WEBHOOK_TIMEOUT_SECONDS: '1' });
+    lanes = service.app.get(Lanes);
+  });
+  afterAll(() => service.stop());
+  beforeEach(async () => {
+    receiver = await startReceiver();
+  });
+  afterEach(async () => {
+    jest.restoreAllMocks();
+    await receiver.stop();
+    await service.db.query('DELETE FROM webhooks');
+  });
+
+  const arrived = (webhookId: string, timeoutMs?: number) =>
+    eventually(
+      async () => {
+        const [delivery] = await deliveriesOf(service.db, webhookId);
+        return delivery?.status === 'delivered' && delivery;
+      },
+      'the delivery',
+      timeoutMs,
+    );
+
+  it('are sent to all the same when the KMS takes seconds to open the secret', async () => {
+    const webhook = await newWebhook(service, receiver.url);
+    const kms = service.app.get<Kms>(KMS);
+    const unwrap = kms.unwrap.bind(kms);
+    jest.spyOn(kms, 'unwrap').mockImplementation(async (wrapped, context) => {
+      await sleep(SLOW_MS);
+      return unwrap(wrapped, context);
+    });
+    await happen(service);
+    expect(await arrived(webhook.id)).toMatchObject({ attempts: 1 });
+    expect(receiver.received).toHaveLength(1);
+    expect(await laneOf(service.db, webhook.id)).toMatchObject({ failures: 0, rest_until: null });
+  });
+
+  it('are sent to all the same when the database is kept by other lanes for seconds, each time', async () => {
+    const webhook = await newWebhook(service, receiver.url);
+    const db = service.app.get(SendingDatabase);
+    const next = lanes.next.bind(lanes);
+    jest.spyOn(lanes, 'next').mockImplementation(async (lane, limit) => {
+      const others = [1, 2, 3].map(() => db.query('SELECT pg_sleep($1)', [SLOW_MS / 1_000]));
+      const [batch] = await Promise.all([next(lane, limit), ...others]);
+      return batch;
+    });
+    await happen(service);
+    expect(await arrived(webhook.id)).toMatchObject({ attempts: 1 });
+    // The second time, which finds nothing, is under way.
+    await eventually(async () => (await laneOf(service.db, webhook.id)).sender_id === null, 'the lane');
+    expect(receiver.received).toHaveLength(1);
+  });
+
+  it('rest, which is logged once, where no request can be begun while the claim is good', async () => {
+    const lines: string[] = [];
+    const keep = (...what: unknown[]): void => void lines.push(String(what[0]));
+    const logger: LoggerService = { log: keep, warn: keep, error: keep, debug: keep };
+    Logger.overrideLogger(logger);
+    try {
+      const webhook = await newWebhook(service, receiver.url);
+      const next = lanes.next.bind(lanes);
+      // As an answer that comes so much later.
+      const late = jest.spyOn(lanes, 'next').mockImplementation(async (lane, limit) => {
+        const batch = await next(lane, limit);
+        lane.claimedUntil -= SLOW_MS;
+        return batch;
+      });
+      await happen(service);
+      for (const round of [1, 2]) {
+        const { rest_until } = await eventually(async () => {
+          const lane = await laneOf(service.db, webhook.id);
+          return lane.rest_until !== null && lane;
+        }, 'a rest');
+        await sleep(1_000);
+        expect(late.mock.calls.length).toBeLessThanOrEqual(2 * round);
+        expect(await laneOf(service.db, webhook.id)).toMatchObject({
+          failures: 0,
+          failing_since: null,
+          rest_until,
+          sender_id: null,
+        });
+        await service.db.query('UPDATE webhooks SET rest_until = NULL WHERE id = $1', [webhook.id]);
+        await eventually(() => Promise.resolve(late.mock.calls.length >= 2 * round + 1), 'another try');
+      }
+      expect(lines).toEqual([expect.stringContaining('the claim was over before the first request')]);
+      expect(await deliveriesOf(service.db, webhook.id)).toEqual([
+        expect.objectContaining({ status: 'pending', attempts: 0 }),
+      ]);
+
+      late.mockRestore();
+      service.advance(30_000);
+      await arrived(webhook.id);
+      expect(lines).toEqual([expect.any(String), expect.stringContaining('works again')]);
+    } finally {
+      Logger.overrideLogger(false);
+    }
+  });
+});
