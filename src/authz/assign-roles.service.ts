@@ -7,6 +7,7 @@ import { RolesReply } from './authz.dto';
 import { escalationRefused } from './authz.errors';
 import { LastAdministrator } from './last-administrator.service';
 import { PermissionCache } from './permission-cache';
+import { requireProvedAddress } from './proved-address';
 import { requirePermission } from './require-permission';
 import { Roles } from './roles.service';
 
@@ -23,7 +24,7 @@ export class AssignRoles {
 
   /**
    * @param names of all roles that the user shall have; none is fine.
-   * @throws permission_denied, validation_failed, escalation_refused, not_found, last_administrator
+   * @throws permission_denied, validation_failed, escalation_refused, email_not_verified, not_found, last_administrator
    */
   async run(caller: IdentifiedCaller, userId: string, names: readonly string[]): Promise<RolesReply> {
     requirePermission(caller, 'authz:grant');
@@ -39,7 +40,7 @@ export class AssignRoles {
         const had = await this.roles.of(tx, userId);
         const added = wanted.filter((role) => !had.includes(role));
         const removed = had.filter((role) => !wanted.includes(role));
-        await this.requireChange(tx, caller, { added, removed });
+        await this.requireChange(tx, caller, userId, { added, removed });
         // Asked of every change that leaves no administrator: it knows whether there was one.
         if (!included.has('admin')) await this.lastAdministrator.protect(tx, userId);
         for (const role of removed) await this.roles.remove(tx, caller, userId, role);
@@ -52,6 +53,7 @@ export class AssignRoles {
   private async requireChange(
     tx: EntityManager,
     caller: IdentifiedCaller,
+    userId: string,
     { added, removed }: { added: string[]; removed: string[] },
   ): Promise<void> {
     const taken = await this.roles.permissionsOf(tx, removed);
@@ -59,6 +61,7 @@ export class AssignRoles {
     if (added.length === 0) return;
     const given = await this.roles.permissionsOf(tx, added);
     await this.authority.requireUntil(tx, caller, given, null);
+    await requireProvedAddress(tx, userId, given);
   }
 }
 

@@ -2,6 +2,7 @@ import { Body, Controller, Delete, Get, Post, Query } from '@nestjs/common';
 import { ApiTags } from '@nestjs/swagger';
 import type { IdentifiedCaller } from '../common/caller';
 import { notFound, permissionDenied, validationFailed } from '../common/common.errors';
+import { emailNotVerified } from '../identities/identities.errors';
 import { bodyErrors } from '../infra/http/body-errors';
 import { CallerParam } from '../infra/http/caller.decorator';
 import { IdParam } from '../infra/http/id-param.decorator';
@@ -77,7 +78,7 @@ export class AuthzController {
     status: 201,
     reply: GrantReply,
     permission: 'authz:grant',
-    errors: [...bodyErrors, escalationRefused, notFound, permissionAlreadyGranted],
+    errors: [...bodyErrors, escalationRefused, emailNotVerified, notFound, permissionAlreadyGranted],
   })
   async grant(@CallerParam() caller: IdentifiedCaller, @Body() body: GrantBody): Promise<GrantReply> {
     return this.grants.grant(caller, body);

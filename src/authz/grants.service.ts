@@ -10,6 +10,7 @@ import { Authority } from './authority.service';
 import { GrantBody, GrantReply } from './authz.dto';
 import { escalationRefused, permissionAlreadyGranted } from './authz.errors';
 import { PermissionCache } from './permission-cache';
+import { requireProvedAddress } from './proved-address';
 import { requirePermission } from './require-permission';
 
 /** Gives a single permission to a user, beside what their roles have, and takes it back. */
@@ -25,7 +26,7 @@ export class Grants {
 
   /**
    * A grant that has expired makes room for the new one.
-   * @throws permission_denied, validation_failed, escalation_refused, not_found,
+   * @throws permission_denied, validation_failed, escalation_refused, email_not_verified, not_found,
    * permission_already_granted
    */
   async grant(caller: IdentifiedCaller, body: GrantBody): Promise<GrantReply> {
@@ -42,6 +43,7 @@ export class Grants {
       this.db.transaction(async (tx) => {
         await this.authority.requireOver(caller, userId, tx);
         await this.authority.requireUntil(tx, caller, [permission], expiresAt);
+        await requireProvedAddress(tx, userId, [permission]);
         await insert(tx, grant, caller);
         await this.events.record(tx, caller, {
           type: 'permission.granted',

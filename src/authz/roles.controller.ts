@@ -2,6 +2,7 @@ import { Body, Controller, Put } from '@nestjs/common';
 import { ApiTags } from '@nestjs/swagger';
 import type { IdentifiedCaller } from '../common/caller';
 import { notFound } from '../common/common.errors';
+import { emailNotVerified } from '../identities/identities.errors';
 import { bodyErrors } from '../infra/http/body-errors';
 import { CallerParam } from '../infra/http/caller.decorator';
 import { IdParam } from '../infra/http/id-param.decorator';
@@ -25,7 +26,7 @@ export class RolesController {
       'follow with the next refresh.',
     reply: RolesReply,
     permission: 'authz:grant',
-    errors: [...bodyErrors, escalationRefused, notFound, lastAdministrator],
+    errors: [...bodyErrors, escalationRefused, emailNotVerified, notFound, lastAdministrator],
   })
   async set(
     @CallerParam() caller: IdentifiedCaller,

@@ -5,6 +5,7 @@ import { startService, TestService } from '../support/app';
 import { addRole, check, grant, GRANTS, newHolder, revoke } from '../support/authority';
 import { newAdministrator, newSignedIn, newVerified, SignedIn } from '../support/people';
 import { expectInvalid, expectProblem } from '../support/problem';
+import { newServiceAccount } from '../support/services';
 
 const HOUR = 3_600_000;
 const SUPPORT = ['user:read', 'user:write', 'authz:check', 'authz:grant', 'trading_account:view'];
@@ -218,6 +219,22 @@ describe('a direct grant', () => {
       await refused({ user_id: trader.userId, permission: 'audit:read' }, support);
       expect(await may('audit:read')).toBe(false);
       await grant(service, support, trader.userId, 'user:read');
+    });
+
+    it('what lifts over others goes to nobody whose address is not proved, and is taken from them', async () => {
+      for (const permission of ['user:write', 'authz:grant'])
+        await expectProblem(ask({ user_id: trader.userId, permission }), 403, 'email_not_verified');
+      expect(await grantsOf(trader.userId)).toEqual([]);
+      expect(await eventsOf(service, trader.userId, 'permission.granted')).toEqual([]);
+      await grant(service, admin, trader.userId, 'user:read');
+      await grant(service, admin, await newServiceAccount(service), 'user:write');
+
+      const verified = (at: string) =>
+        service.db.query(`UPDATE users SET email_verified_at = ${at} WHERE id = $1`, [trader.userId]);
+      await verified('now()');
+      const id = await grant(service, admin, trader.userId, 'user:write');
+      await verified('NULL');
+      await revoke(service, admin, id).expect(204);
     });
 
     it('nobody changes somebody who holds more, suspended or not', async () => {

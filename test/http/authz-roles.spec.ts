@@ -15,6 +15,7 @@ import {
 } from '../support/authority';
 import { newAdministrator, newSignedIn, newVerified, SignedIn } from '../support/people';
 import { expectInvalid, expectProblem } from '../support/problem';
+import { newServiceAccount } from '../support/services';
 
 const SUPPORT = ['user:read', 'user:write', 'authz:grant'];
 const TRADER = ['view', 'link', 'trade', 'manage'].map((action) => `trading_account:${action}`);
@@ -138,6 +139,30 @@ describe('the roles of a user', () => {
       expect(await rolesOf(service, trader.userId)).toEqual(['trader']);
       const proved = await newVerified(service);
       await set(proved.userId, ['support'], support).expect(200);
+    });
+
+    it('one that lifts over others, itself or by its parent, goes to nobody whose address is not proved', async () => {
+      await addRole(service, 'deputy', [], 'support');
+      await addRole(service, 'writer', ['user:write']);
+      await addRole(service, 'giver', ['authz:grant']);
+      for (const roles of [['admin'], ['trader', 'support'], ['deputy'], ['writer'], ['giver']])
+        await expectProblem(set(trader.userId, roles), 403, 'email_not_verified');
+      expect(await rolesOf(service, trader.userId)).toEqual(['trader']);
+      expect(await roleEvents(trader.userId)).toEqual([]);
+
+      await set(trader.userId, ['trader', 'auditor']).expect(200);
+      await set(await newServiceAccount(service), ['deputy']).expect(200);
+      await service.db.query(`UPDATE users SET email_verified_at = now() WHERE id = $1`, [trader.userId]);
+      await set(trader.userId, ['deputy', 'auditor']).expect(200);
+    });
+
+    it('one that lifts over others is kept and taken also where the address is not proved', async () => {
+      await service.db.query(`INSERT INTO user_roles (user_id, role) VALUES ($1, 'support')`, [
+        trader.userId,
+      ]);
+      await set(trader.userId, ['support', 'auditor']).expect(200);
+      await set(trader.userId, ['auditor']).expect(200);
+      await expectProblem(set(trader.userId, ['support']), 403, 'email_not_verified');
     });
 
     it('nobody gives a role for ever that includes what they have for a while', async () => {
