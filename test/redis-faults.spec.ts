@@ -52,7 +52,6 @@ const WITHOUT_MEMORY = {
   'ended session': 401,
   'refresh of an ended session': 401,
   'update profile': 200,
-  reset: 200,
   logout: 200,
 };
 

@@ -48,7 +48,7 @@ export class PasswordsController {
     description: 'Ends every session. A second factor stays as it is.',
     reply: MessageReply,
     public: true,
-    errors: [...bodyErrors, invalidResetToken, passwordPolicy, hashingBusy],
+    errors: [...bodyErrors, invalidResetToken, passwordPolicy, rateLimited, hashingBusy],
   })
   async reset(@CallerParam() caller: Caller, @Body() body: ResetBody): Promise<MessageReply> {
     return this.reset_.run(caller, body);

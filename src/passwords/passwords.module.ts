@@ -15,6 +15,7 @@ import { PasswordHasher } from './password-hasher';
 import { PasswordPolicy } from './password-policy';
 import { PasswordResetMail } from './password-reset.mail';
 import { PasswordsController } from './passwords.controller';
+import { ResetLinkOwner } from './reset-link-owner.service';
 import { ResetPassword } from './reset-password.service';
 
 @Module({
@@ -25,6 +26,7 @@ import { ResetPassword } from './reset-password.service';
     PasswordPolicy,
     PasswordResetMail,
     RequestPasswordReset,
+    ResetLinkOwner,
     ResetPassword,
     PasswordResetRecord,
     CurrentPassword,

@@ -1,45 +1,36 @@
 import { Injectable } from '@nestjs/common';
-import { EntityManager } from 'typeorm';
 import { Caller } from '../common/caller';
-import { Clock } from '../common/clock';
-import { User } from '../identities/user.entity';
-import { OneTimeToken } from '../tokens/one-time-token.entity';
-import { OneTimeTokens } from '../tokens/one-time-tokens.service';
+import { Limits } from '../infra/limits/limits';
 import { PasswordHasher } from './password-hasher';
 import { PasswordPolicy } from './password-policy';
 import { PasswordResetRecord } from './password-reset-record';
 import { MessageReply, ResetBody } from './passwords.dto';
 import { invalidResetToken } from './passwords.errors';
+import { ResetLinkOwner } from './reset-link-owner.service';
+
+/** Each one takes hashing threads from everybody, and a password that breaks the rules leaves the link good. */
+const TRIES = { name: 'password-reset-tries', points: 30, seconds: 900 };
 
 /** Sets a new password with the token from the mail, and ends every session. */
 @Injectable()
 export class ResetPassword {
   constructor(
-    private readonly clock: Clock,
-    private readonly db: EntityManager,
-    private readonly tokens: OneTimeTokens,
+    private readonly links: ResetLinkOwner,
+    private readonly limits: Limits,
     private readonly policy: PasswordPolicy,
     private readonly hasher: PasswordHasher,
     private readonly record: PasswordResetRecord,
   ) {}
 
-  /** @throws invalid_reset_token, password_policy (the token stays good), hashing_busy */
+  /** @throws invalid_reset_token, rate_limited, password_policy (the token stays good), hashing_busy */
   async run(caller: Caller, { token, new_password }: ResetBody): Promise<MessageReply> {
-    const id = await this.tokens.identify('password_reset', token);
-    const owner = id && (await this.owner(id));
-    if (!owner) throw invalidResetToken();
+    const link = await this.links.find(token);
+    if (!link) throw invalidResetToken();
+    const { tokenId, owner } = link;
+    // Counted for the account: only whoever reads its mail has a good link, so nobody else can use this up.
+    await this.limits.consume([TRIES, owner.id]);
     await this.policy.check(new_password, owner, 'new_password');
-    await this.record.write(caller, id, owner.id, await this.hasher.hash(new_password));
+    await this.record.write(caller, tokenId, owner.id, await this.hasher.hash(new_password));
     return { message: 'Your password was changed. Sign in with the new one.' };
-  }
-
-  /** Looks before the expensive part; what counts is the conditional update inside the transaction. */
-  private async owner(id: string): Promise<User | null> {
-    return this.db
-      .createQueryBuilder(User, 'u')
-      .innerJoin(OneTimeToken, 't', 't.user_id = u.id AND t.email = u.email')
-      .where('t.id = :id AND t.used_at IS NULL AND t.expires_at > :now', { id, now: this.clock.date() })
-      .andWhere(`u.deleted_at IS NULL AND u.status IN ('active', 'pending_verification')`)
-      .getOne();
   }
 }

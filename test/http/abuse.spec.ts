@@ -72,6 +72,37 @@ describe('somebody who means harm', () => {
     await expectProblem(change(10), 429, 'rate_limited');
   });
 
+  it('cannot keep the hashing threads busy with a link that stays good, and holds up nobody else’s', async () => {
+    const [mine, theirs] = [await register(service), await register(service)];
+    // From wherever: the tries of all links of one account count together.
+    const tokens = [await askForReset(service, mine.email), await askForReset(service, mine.email)];
+    const other = await askForReset(service, theirs.email);
+    const reset = (token: string, new_password: string) =>
+      service.client().post(RESET, { token, new_password });
+    for (let i = 0; i < 30; i++) await expectProblem(reset(tokens[i % 2]!, 'weak'), 422, 'password_policy');
+    const { headers } = await expectProblem(reset(tokens[0]!, NEW), 429, 'rate_limited');
+    expect(Number(headers['retry-after'])).toBeGreaterThan(800);
+    await expectProblem(reset(`${tokens[0]}A`, NEW), 400, 'invalid_reset_token');
+    await reset(other, NEW).expect(200);
+    await passLimitWindows(service);
+    await reset(tokens[1]!, NEW).expect(200);
+  });
+
+  it.each([
+    ['reset links', '/v1/auth/password/reset-request', 200],
+    ['verification links', '/v1/auth/email/resend', 202],
+  ])(
+    'who may ask for no more %s takes none from the addresses that they name',
+    async (_what, path, status) => {
+      const { email } = newPerson();
+      const bad = service.client();
+      for (let i = 0; i < 5; i++) await bad.post(path, { email: newPerson().email }).expect(status);
+      for (let i = 0; i < 10; i++) await expectProblem(bad.post(path, { email }), 429, 'rate_limited');
+      for (let i = 0; i < 5; i++) await service.client().post(path, { email }).expect(status);
+      await expectProblem(service.client().post(path, { email }), 429, 'rate_limited');
+    },
+  );
+
   it.each(['Asha\nRao', 'Asha\r\nBcc: x', 'Asha\u2028Rao', 'Asha\u2029Rao', 'Asha\u0007', '\u202eAsha'])(
     'has no name that takes more than a line or cannot be seen: %j',
     async (name) => {

@@ -198,6 +198,16 @@ describe('the members of a trading account', () => {
       const refused = client.post(membersOf(last.accountId), unknown, meera.accessToken);
       await expectProblem(refused, 429, 'rate_limited');
     });
+
+    it('that an inviter has no more of takes none from others at the same client address', async () => {
+      const unknown = { email: 'nobody@example.org', permissions: ['view'] };
+      const client = service.client();
+      for (let i = 0; i < 20; i++) await expectProblem(post(unknown), 404, 'member_not_found');
+      const refused = () => client.post(membersOf(account), unknown, owner.accessToken);
+      for (let i = 0; i < 20; i++) await expectProblem(refused(), 429, 'rate_limited');
+      const own = await storeAccount(service, ravi.userId);
+      await client.post(membersOf(own.accountId), unknown, ravi.accessToken).expect(404);
+    });
   });
 
   describe('what a member gives', () => {

@@ -24,9 +24,8 @@ export class MailRequestLimit {
    * @throws rate_limited for known and unknown addresses alike.
    */
   async take(kind: string, ip: string, email: string): Promise<void> {
-    await this.limits.consume(
-      [this.limit, `${kind} ip ${networkOf(ip)}`],
-      [this.limit, `${kind} email ${email}`],
-    );
+    // One after the other: from a client address that may ask no more, nobody uses up what others' addresses have.
+    await this.limits.consume([this.limit, `${kind} ip ${networkOf(ip)}`]);
+    await this.limits.consume([this.limit, `${kind} email ${email}`]);
   }
 }

@@ -1,6 +1,7 @@
 import { Redis } from 'ioredis';
 
-const NO_KEY = 'health:none';
+/** A name that whoever may write sessions may write. */
+const NO_KEY = 'sessions:{none}';
 
 /**
  * Resolves when Redis answers and takes writes: deletes what is never there, because a server that was demoted still answers a

@@ -27,6 +27,8 @@ export class Sharing {
   /** Before anything is said of the address of somebody else. @throws email_not_verified, not_authenticated, rate_limited */
   async admit({ userId, ip }: AuthenticatedCaller): Promise<void> {
     await requireVerified(this.db, userId);
-    await this.limits.consume([INVITATIONS, `user ${userId}`], [INVITATIONS, `ip ${networkOf(ip)}`]);
+    // One after the other: whoever may invite no more uses up nothing of those who share their client address.
+    await this.limits.consume([INVITATIONS, `user ${userId}`]);
+    await this.limits.consume([INVITATIONS, `ip ${networkOf(ip)}`]);
   }
 }
