@@ -16,17 +16,29 @@ export class ProfileChanges {
 
   /**
    * Changes what is given; the event names the fields, not their values. Nothing given: no change, no event.
-   * @returns false where the account is gone.
+   * @param epoch that the account must be of, where it may change for one session alone.
+   * @returns false where the account is gone, or of another epoch.
    */
-  async write(tx: EntityManager, caller: Caller, userId: string, body: UpdateProfileBody): Promise<boolean> {
+  async write(
+    tx: EntityManager,
+    caller: Caller,
+    userId: string,
+    body: UpdateProfileBody,
+    epoch?: number,
+  ): Promise<boolean> {
+    const account = {
+      id: userId,
+      deletedAt: IsNull(),
+      ...(epoch !== undefined && { sessionEpoch: epoch }),
+    };
     const given = Object.entries(body).filter(([, value]) => value !== undefined);
-    if (given.length === 0) return tx.existsBy(User, { id: userId, deletedAt: IsNull() });
+    if (given.length === 0) return tx.existsBy(User, account);
     const { avatar_url: avatarUrl, ...rest } = Object.fromEntries(given) as UpdateProfileBody;
-    const { affected } = await tx.update(
-      User,
-      { id: userId, deletedAt: IsNull() },
-      { ...rest, ...(avatarUrl !== undefined && { avatarUrl }), updatedAt: this.clock.date() },
-    );
+    const { affected } = await tx.update(User, account, {
+      ...rest,
+      ...(avatarUrl !== undefined && { avatarUrl }),
+      updatedAt: this.clock.date(),
+    });
     if (affected !== 1) return false;
     await this.events.record(tx, caller, {
       type: 'user.updated',

@@ -1,9 +1,10 @@
 import { Injectable } from '@nestjs/common';
 import { EntityManager } from 'typeorm';
 import { AuthenticatedCaller, IdentifiedCaller } from '../common/caller';
-import { notAuthenticated, notFound } from '../common/common.errors';
+import { invalidAccessToken, notAuthenticated, notFound } from '../common/common.errors';
 import { Principals } from '../authz/principals.service';
 import { Identities } from '../identities/identities.service';
+import { SessionStore } from '../sessions/session-store';
 import { ProfileChanges } from './profile-changes';
 import { profileOf } from './profile-view';
 import { Profile, PublicProfile, UpdateProfileBody } from './profile.dto';
@@ -16,6 +17,7 @@ export class Profiles {
     private readonly identities: Identities,
     private readonly principals: Principals,
     private readonly changes: ProfileChanges,
+    private readonly sessions: SessionStore,
   ) {}
 
   /** @throws not_authenticated when the account is gone. */
@@ -26,10 +28,20 @@ export class Profiles {
     return profileOf({ ...principal, permissions });
   }
 
-  /** @throws not_authenticated when the account is gone. */
+  /**
+   * Only while the caller's session is in force: a call that was under way when its session ended must not write on an
+   * account that is somebody else's by now.
+   * @throws not_authenticated when the account is gone, invalid_access_token when the session is over
+   */
   async update(caller: AuthenticatedCaller, body: UpdateProfileBody): Promise<Profile> {
-    const isThere = await this.db.transaction((tx) => this.changes.write(tx, caller, caller.userId, body));
-    if (!isThere) throw notAuthenticated();
+    const { userId, sessionId } = caller;
+    const session = (await this.sessions.list(userId)).find(({ id }) => id === sessionId);
+    if (!session) throw invalidAccessToken();
+    const isWritten = await this.db.transaction((tx) =>
+      this.changes.write(tx, caller, userId, body, session.epoch),
+    );
+    if (!isWritten)
+      throw (await this.identities.findById(userId)) ? invalidAccessToken() : notAuthenticated();
     return this.mine(caller);
   }
 

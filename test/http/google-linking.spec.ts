@@ -1,4 +1,5 @@
 import { Presence } from '../../src/mfa/presence.service';
+import { ProfileChanges } from '../../src/users/profile-changes';
 import { accountOf, deleteAccount, eventsOf, setStatus, StoredEvent } from '../support/account-rows';
 import {
   finish,
@@ -386,6 +387,32 @@ describe('An account that somebody made with an address that is not theirs', () 
     );
     expect(await isSignedIn(service, owner!.body.access_token)).toBe(true);
     expect(await eventsOf(service, stranger.userId, 'user.deleted')).toEqual([]);
+  });
+
+  it('takes no profile of the stranger’s that was under way', async () => {
+    const { service } = world;
+    const { stranger, sub } = await hijack();
+    const back = await returnFromGoogle(world, sub);
+    const changes = service.app.get(ProfileChanges, { strict: false });
+    const write = changes.write.bind(changes);
+    let owner: { body: { access_token: string } } | undefined;
+    jest.spyOn(changes, 'write').mockImplementationOnce(async (...args) => {
+      owner = await finish(world, back).expect(200);
+      return write(...args);
+    });
+    const profile = { name: 'The Stranger', phone: '+919876543210', avatar_url: 'https://evil.test/b.png' };
+    await expectProblem(
+      service.client().patch('/v1/users/me', profile, stranger.accessToken),
+      401,
+      'invalid_access_token',
+    );
+    expect(await accountOf(service, stranger.person.email)).toMatchObject({
+      name: 'The Owner',
+      phone: null,
+      avatar_url: null,
+    });
+    expect(await eventsOf(service, stranger.userId, 'user.updated')).toHaveLength(1);
+    await service.client().patch('/v1/users/me', { name: 'I' }, owner!.body.access_token).expect(200);
   });
 
   it('keeps what an administrator wrote, who invited the owner: nobody has set it up yet', async () => {

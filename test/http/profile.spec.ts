@@ -1,5 +1,6 @@
 import { startService, TestService } from '../support/app';
 import { accountOf, deleteAccount, eventsOf } from '../support/account-rows';
+import { waitingForLocks } from '../support/authority';
 import { newSignedIn, SignedIn } from '../support/people';
 import { expectInvalid, expectProblem } from '../support/problem';
 
@@ -133,6 +134,23 @@ describe('the own profile', () => {
     }).expect(200);
     expect(body.roles).toEqual(['trader']);
     expect(await accountOf(service, me.person.email)).toEqual(before);
+    expect(await eventsOf(service, me.userId, 'user.updated')).toEqual([]);
+  });
+
+  it('stays as it is where the session ended while the change waited', async () => {
+    const runner = service.db.createQueryRunner();
+    try {
+      await runner.startTransaction();
+      await runner.query(`UPDATE users SET session_epoch = session_epoch + 1 WHERE id = $1`, [me.userId]);
+      const reply = patch({ name: 'Somebody Else' }).then((it) => it);
+      await waitingForLocks(service, 1);
+      await runner.commitTransaction();
+      const { status, body } = await reply;
+      expect([status, body.code]).toEqual([401, 'invalid_access_token']);
+    } finally {
+      await runner.release();
+    }
+    expect(await accountOf(service, me.person.email)).toMatchObject({ name: me.person.name });
     expect(await eventsOf(service, me.userId, 'user.updated')).toEqual([]);
   });
 
