@@ -215,7 +215,7 @@ describe('what a process remembers of Redis', () => {
     ['follow', ['~*', '+@all', '-client|tracking']],
     ['choose what to follow', ['~*', '+@all', '-client|caching']],
     ['answer', ['~*', '+@all', '-publish']],
-    ['register', ['~key:*', '+@all']],
+    ['register', ['~key:*', '~sessions:*', '+@all']],
   ])('is nothing where Redis lets nobody %s, which is said once', async (_what, rules) => {
     const warn = jest.spyOn(Logger.prototype, 'warn').mockReturnValue();
     await operator.acl('SETUSER', 'narrow', 'reset', 'on', '>secret', '&*', ...rules);

@@ -97,11 +97,18 @@ describe('when another Redis is made the primary behind the same address', () =>
 
   it('an instance whose address still leads to the former one is not ready, and answers 503', async () => {
     const { email } = await register(service, newPerson());
+    const leaves = await newSignedIn(service);
+    await service.client().get('/v1/users/me', leaves.accessToken).expect(200);
     await switchOver();
-    await eventually(
-      async () => (await service.client().get('/health/ready')).status === 503,
-      'the instance to be taken out of traffic',
-    );
+    const other = await service.another({ REDIS_URL: replica.url });
+    try {
+      await other.client().post('/v1/auth/logout', {}, leaves.accessToken).expect(200);
+      for (const end = performance.now() + KNOCK_MS; performance.now() < end; await sleep(10))
+        expect((await service.client().get('/v1/users/me', leaves.accessToken)).status).toBe(503);
+    } finally {
+      await other.stop();
+    }
+    await service.client().get('/health/ready').expect(503);
     await service.client().get('/health/live').expect(200);
     const login = { email, password: PASSWORD, token_delivery: 'body' };
     await service.client().post('/v1/auth/login', login).expect(503);

@@ -94,7 +94,7 @@ describe('round trips', () => {
     expect(await remembered(sessions, ['hgetall'])).toEqual({ postgres: 0, redis: ['hgetall'] });
     await service.redis.pexpire(`sessions:{${member.userId}}`, 60_000);
     await sleep(50);
-    expect(await during(me)).toEqual({ postgres: 1, redis: ['client', 'hget'] });
+    expect(await during(me)).toEqual({ postgres: 1, redis: ['client', 'hget', 'del'] });
   });
 
   it('of the keys are none', async () => {
@@ -142,7 +142,7 @@ describe('round trips', () => {
     for (const kind of ['sessions', 'authz'])
       await service.redis.pexpire(`${kind}:{${member.userId}}`, 60_000);
     await sleep(50);
-    const redis = ['client', 'hget', 'client', 'evalsha'];
+    const redis = ['client', 'hget', 'del', 'client', 'evalsha', 'del'];
     expect(await during(() => check())).toEqual({ postgres: 0, redis });
   });
 

@@ -76,7 +76,9 @@ export class KnownRevocations implements OnModuleInit {
       if (connection !== this.connection) return;
       if (told.failures++ === 0)
         this.logger.warn(`sessions wait until Redis knows who was signed out: ${(error as Error).message}`);
-      setTimeout(() => void this.keepTelling(connection, told), RETRY_MS).unref();
+      setTimeout(() => {
+        if (connection === this.connection) void this.keepTelling(connection, told);
+      }, RETRY_MS).unref();
     }
   }
 

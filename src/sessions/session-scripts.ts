@@ -1,3 +1,5 @@
+import { primaryOnly } from '../infra/redis/primary-only';
+
 /**
  * Redis scripts of the session store. One hash a user holds all sessions, so every script touches one key and is at
  * home in a cluster. A session is two fields: `<id>` with the state below, and `<id>:about` with its JSON description.
@@ -115,13 +117,13 @@ end
 const ownProcess = `string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')`;
 
 /** KEYS: who knows. Answers {id of this Redis process, 1 where it is the one that knows}. */
-export const knowsScript = `
+export const knowsScript = `${primaryOnly}
 local here = ${ownProcess}
 return { here, redis.call('GET', KEYS[1]) == here and 1 or 0 }
 `;
 
 /** KEYS: who knows. ARGV: the process that was told. Answers 1, or 0 where this is another one. */
-export const learntScript = `
+export const learntScript = `${primaryOnly}
 if ${ownProcess} ~= ARGV[1] then return 0 end
 -- Where memory is full it is told again on the next connection.
 redis.pcall('SET', KEYS[1], ARGV[1])

@@ -32,7 +32,7 @@ const waiting = new Gauge({
 
 const redisUp = new Gauge({
   name: 'user_service_redis_up',
-  help: '1 when Redis has answered each process within a second, as a server that takes writes, else 0',
+  help: '1 when Redis has answered each process within a second, as a primary, else 0',
   aggregator: 'min',
   registers,
 });

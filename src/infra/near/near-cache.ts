@@ -1,6 +1,7 @@
 import { BeforeApplicationShutdown, Inject, Injectable, Logger, OnApplicationShutdown } from '@nestjs/common';
 import { ChainableCommander, Redis } from 'ioredis';
 import { CONFIG, Config } from '../../config/config';
+import { askPrimary, NO_KEY, requirePrimary } from '../redis/ask-primary';
 import { NearBarrier } from './near-barrier';
 import { NearEntries } from './near-entries';
 import { NearLease } from './near-lease';
@@ -64,8 +65,9 @@ export class NearCache implements BeforeApplicationShutdown, OnApplicationShutdo
   }
 
   /**
-   * Asks Redis, and keeps what `toKeep` makes of the answer, undefined for nothing. It is not kept where the key changed
+   * Asks Redis, in the same round trip also whether it is still the primary, and keeps what `toKeep` makes of the answer, undefined for nothing. It is not kept where the key changed
    * while the answer was on its way, or where Redis would not tell of the next change.
+   * @throws where Redis is away, or was demoted: what it has may be of before a revocation.
    */
   async ask<A, V>(
     key: string,
@@ -73,14 +75,16 @@ export class NearCache implements BeforeApplicationShutdown, OnApplicationShutdo
     { tracked, plain }: Question<A>,
     toKeep: (answer: A) => V | undefined,
   ): Promise<A> {
-    if (!this.link.isArmed || this.isOff) return plain();
+    if (!this.link.isArmed || this.isOff) return this.askPlainly(plain);
     const reading = this.entries.begin(key);
     try {
       const pipeline = this.redis.pipeline().client('CACHING', 'YES');
       tracked(pipeline);
-      const [caching, asked] = (await pipeline.exec()) ?? [];
+      pipeline.del(NO_KEY);
+      const [caching, asked, proof] = (await pipeline.exec()) ?? [];
       const [error, answer] = asked as [Error | null, A];
-      if (error?.message.startsWith('NOSCRIPT')) return await plain();
+      if (proof?.[0]) requirePrimary(proof[0]);
+      if (error?.message.startsWith('NOSCRIPT')) return await this.askPlainly(plain);
       if (error) throw error;
       const value = toKeep(answer);
       if (!caching?.[0] && value !== undefined) this.entries.keep(reading, part, value);
@@ -110,6 +114,13 @@ export class NearCache implements BeforeApplicationShutdown, OnApplicationShutdo
 
   onApplicationShutdown(): void {
     this.link.close();
+  }
+
+  private async askPlainly<A>(plain: () => Promise<A>): Promise<A> {
+    // On a cluster a replica leads to its primary.
+    if (this.redis.isCluster) return plain();
+    const [answer] = await Promise.all([plain(), askPrimary(this.redis)]);
+    return answer;
   }
 
   /** In this order: what changes after the registration waits for this process, what changed before it has been heard. */

@@ -1,3 +1,5 @@
+import { primaryOnly } from '../redis/primary-only';
+
 /**
  * Redis scripts of the local caches. One hash says who reads from memory: `<id>` with the time (milliseconds, of Redis'
  * clock) until which that process counts, `:process`, the Redis process that began the list, and `:since` when.
@@ -12,13 +14,9 @@ end
 `;
 
 /**
- * KEYS: readers. ARGV: id, ms for which it counts, ms for which the list is kept. It is asked often, and writes seldom: so a
- * server that was demoted is made to say so here, for whoever changes something asks another one by now.
+ * KEYS: readers. ARGV: id, ms for which it counts, ms for which the list is kept. It is asked often, and writes seldom.
  */
-export const registerScript = `${now}
-if not string.find(redis.call('INFO', 'replication'), 'role:master', 1, true) then
-  return redis.error_reply('READONLY this server is a replica')
-end
+export const registerScript = `${primaryOnly}${now}
 local ends = redis.call('HGET', KEYS[1], ARGV[1])
 if ends and tonumber(ends) - now > 0.75 * tonumber(ARGV[2]) then return end
 if redis.call('EXISTS', KEYS[1]) == 0 then begin() end

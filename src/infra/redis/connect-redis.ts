@@ -4,6 +4,8 @@ import { redisNodes } from '../../config/redis-nodes';
 import { ImpatientRedis } from './impatient-redis';
 import { RedisCluster } from './redis-cluster';
 
+const SLOWEST_MS = 500;
+
 /**
  * A connection with deadlines; call `.connect()` on it. ioredis' defaults wait for a dead Redis for ever. Where REDIS_URL
  * names several nodes it is a cluster client: its commands are the same, as long as the keys of one share a slot.
@@ -25,13 +27,16 @@ export function connectRedis(config: Config, more: RedisOptions = {}): Redis {
     const redisOptions = { ...connection, ...credentials(nodes[0]!) };
     return new RedisCluster(nodes.map(address), { enableAutoPipelining, redisOptions }) as unknown as Redis;
   }
-  return new ImpatientRedis(config.REDIS_URL, {
+  const redis = new ImpatientRedis(config.REDIS_URL, {
     lazyConnect: true,
     enableOfflineQueue: false,
-    retryStrategy: (attempt) => Math.min(attempt * 50, 500),
     enableAutoPipelining,
     ...connection,
   });
+  // A server that was demoted takes every connection: without a pause there would be twenty a second.
+  redis.options.retryStrategy = (attempt) =>
+    performance.now() - redis.demotedAt < SLOWEST_MS ? SLOWEST_MS : Math.min(attempt * 50, SLOWEST_MS);
+  return redis;
 }
 
 /** Hears of each connection, after which Redis may have lost its last writes; of a cluster, of each to any primary. */

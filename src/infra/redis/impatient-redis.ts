@@ -16,13 +16,20 @@ const DEMOTED = /^-?(READONLY|MASTERDOWN)\b/;
  * follows the primary nothing else would lead to the new one; and what it still answers may be of before a revocation.
  */
 export class ImpatientRedis extends Redis {
+  /** When it was last given up for that; of `performance.now()`. */
+  demotedAt = -Infinity;
+
   override sendCommand(...args: Parameters<Redis['sendCommand']>): unknown {
     // The one it goes to: another connection may stand by the time the deadline is over.
     const { stream } = this;
     const read = bytesRead(stream);
     const answer = super.sendCommand(...args);
     giveUpWhenLost(args[0], stream, read);
-    giveUpWhenDemoted(args[0], stream);
+    args[0].promise.catch(({ message }: Error) => {
+      if (!DEMOTED.test(message)) return;
+      this.demotedAt = performance.now();
+      stream?.destroy(new Error(`gave up the connection: Redis is no primary any more (${message})`));
+    });
     return answer;
   }
 }
@@ -50,13 +57,6 @@ function giveUpWhenLost(command: Command, stream: Redis['stream'] | undefined, r
       if (bytesRead(stream) === read)
         stream?.destroy(new Error(`gave up the connection: no answer to ${command.name.toUpperCase()}`));
     });
-  });
-}
-
-function giveUpWhenDemoted(command: Command, stream: Redis['stream'] | undefined): void {
-  command.promise.catch(({ message }: Error) => {
-    if (DEMOTED.test(message))
-      stream?.destroy(new Error(`gave up the connection: Redis is no primary any more (${message})`));
   });
 }
 
