@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { Logger } from '@nestjs/common';
 import { EntityManager } from 'typeorm';
 import { unavailable } from '../common/common.errors';
@@ -46,5 +47,64 @@ describe('a signing key that cannot be unwrapped', () => {
     );
     expect((error as Error).message).not.toContain('replaced');
     expect((error as Error).cause).toBe(away);
+  });
+});
+
+describe('a ring of keys', () => {
+  /** Rows of HMAC keys, of which `unwrap` gives the secrets. */
+  const ringOf = (
+    rows: { kid: string; activatesAt: Date; revokedAt: Date | null }[],
+    unwrap: Kms['unwrap'],
+  ) =>
+    new KeyRing(
+      loadConfig({}),
+      { provider: 'local', unwrap } as unknown as Kms,
+      new Clock(),
+      {
+        find: async () =>
+          rows.map((row) => ({ use: 'opaque', alg: 'HS256', wrappedSecret: Buffer.alloc(40), ...row })),
+      } as unknown as EntityManager,
+      { tokenLife: () => 1e15, ensure: async () => undefined } as unknown as SigningKeys,
+      true,
+    );
+  const minutesAgo = (minutes: number): Date => new Date(Date.now() - minutes * 60_000);
+  const secret = (): Buffer => randomBytes(32);
+
+  it('signs with the key before, as long as that is believed, where the next cannot be unwrapped', async () => {
+    const before = { kid: 'k1', activatesAt: minutesAgo(60), revokedAt: null as Date | null };
+    const rows = [before];
+    const ring = ringOf(rows, async (_wrapped, context) => {
+      if (context.includes('k2')) throw unavailable();
+      return secret();
+    });
+    await ring.load();
+    rows.unshift({ kid: 'k2', activatesAt: minutesAgo(1), revokedAt: null });
+    await ring.load();
+    expect(ring.signer('opaque').kid).toBe('k1');
+    before.revokedAt = minutesAgo(0);
+    await ring.load();
+    expect(() => ring.signer('opaque')).toThrow(unavailable().message);
+  });
+
+  it('is as the latest reading says, whichever took longest', async () => {
+    const leaked = { kid: 'k1', activatesAt: minutesAgo(60), revokedAt: null as Date | null };
+    const rows = [leaked];
+    let fail: (error: Error) => void = () => undefined;
+    const ring = ringOf(rows, async (_wrapped, context) => {
+      if (context.includes('slow')) await new Promise((_, reject) => (fail = reject));
+      return secret();
+    });
+    await ring.load();
+    rows.unshift({ kid: 'slow', activatesAt: minutesAgo(-5), revokedAt: null });
+    const first = ring.load();
+    await new Promise(setImmediate);
+    leaked.revokedAt = minutesAgo(0);
+    rows.splice(0, 1, { kid: 'k2', activatesAt: minutesAgo(0), revokedAt: null });
+    const second = ring.load();
+    await new Promise(setImmediate);
+    fail(unavailable());
+    await Promise.all([first, second]);
+    expect(ring.signer('opaque').kid).toBe('k2');
+    expect(ring.verifier('opaque', 'k1')).toBeUndefined();
   });
 });

@@ -39,6 +39,7 @@ export class KeyRing implements OnModuleInit, OnApplicationShutdown {
   /** Why those without a secret have none, by id. */
   private failures = new Map<string, Error>();
   private timer?: NodeJS.Timeout;
+  private last: Promise<void> = Promise.resolve();
   private loadedAt = -Infinity;
   private nextLoad?: Promise<void>;
   private readonly logger = new Logger(KeyRing.name);
@@ -68,12 +69,19 @@ export class KeyRing implements OnModuleInit, OnApplicationShutdown {
     clearInterval(this.timer);
   }
 
-  /** The key that signs now: the newest that is active. @throws unavailable where it could not be unwrapped, or there is none */
+  /**
+   * The key that signs now: the newest that is active, or, while that one cannot be unwrapped, the one before it, as long as
+   * what it signs is believed.
+   * @throws unavailable where there is none: it has just been revoked, or the KMS is away
+   */
   signer(use: KeyUse): RingKey & { secret: Secret } {
+    const usable = this.keys.find(
+      (key) => key.use === use && key.secret && ['active', 'retiring'].includes(this.status(key)),
+    );
+    if (usable?.secret) return { ...usable, secret: usable.secret };
     const key = this.active(use);
-    // It has just been revoked.
-    if (!key) throw unavailable({ cause: new Error(`no active key for ${use} tokens`) });
-    return { ...key, secret: this.secretOf(key) };
+    if (key) this.secretOf(key);
+    throw unavailable({ cause: new Error(`no active key for ${use} tokens`) });
   }
 
   /** @throws unavailable where it could not be unwrapped */
@@ -102,8 +110,15 @@ export class KeyRing implements OnModuleInit, OnApplicationShutdown {
       .map((key) => key.publicJwk!);
   }
 
-  /** Reads the table. A key that was revoked is out of force at once, also where the one in its place cannot be unwrapped. */
-  async load(): Promise<void> {
+  /** Reads the table: one after the other, or one that took long would bring back what a later one has learnt. */
+  load(): Promise<void> {
+    const mine = this.last.then(() => this.read());
+    this.last = mine.catch(() => undefined);
+    return mine;
+  }
+
+  /** A key that was revoked is out of force at once, also where the one in its place cannot be unwrapped. */
+  private async read(): Promise<void> {
     this.loadedAt = performance.now();
     const rows = await this.db.find(SigningKey, { order: { activatesAt: 'DESC', kid: 'DESC' } });
     const inForce = rows.filter((row) => !OVER.includes(this.status(row, rows)));
@@ -175,13 +190,15 @@ export class KeyRing implements OnModuleInit, OnApplicationShutdown {
     });
   }
 
+  /** The table first: revocations are heard of also while no key can be made. */
   private async tick(): Promise<void> {
-    try {
-      await this.signingKeys.rotateWhenDue();
-      await this.load();
-    } catch (error) {
-      // The ring in memory stays good; the next tick tries again.
-      this.logger.warn(`keys could not be reloaded: ${(error as Error).message}`);
+    for (const step of [() => this.load(), () => this.signingKeys.rotateWhenDue()]) {
+      try {
+        await step();
+      } catch (error) {
+        // The ring in memory stays good; the next tick tries again.
+        this.logger.warn(`keys could not be reloaded or rotated: ${(error as Error).message}`);
+      }
     }
   }
 }
