@@ -1,5 +1,6 @@
 import { CreateAdministrator } from '../../src/users/create-administrator.service';
 import { PasswordHasher } from '../../src/passwords/password-hasher';
+import { Relay } from '../../src/infra/events/relay';
 import { SessionStore } from '../../src/sessions/session-store';
 import { startService, TestService } from '../support/app';
 import { newPerson, newSignedIn, PASSWORD, register, signIn } from '../support/people';
@@ -64,42 +65,6 @@ describe('calls that meet', () => {
     },
   );
 
-  it.each([
-    ['keeps', false, 200],
-    ['ends', true, 401],
-  ])(
-    'a refresh between a change of the password and its effect in Redis %s the session, as was asked',
-    async (_, endOthers, status) => {
-      const { person, accessToken } = await newSignedIn(service);
-      const other = await signIn(service, person);
-      const store = service.app.get(SessionStore);
-      const revokeBefore = store.revokeBefore.bind(store);
-      let release = (): void => undefined;
-      const refreshed = new Promise<void>((resolve) => (release = resolve));
-      const held = jest.spyOn(store, 'revokeBefore').mockImplementationOnce(async (...args) => {
-        await refreshed;
-        await revokeBefore(...args);
-      });
-      const changing = service
-        .client()
-        .post(
-          '/v1/users/change-password',
-          { current_password: PASSWORD, new_password: NEW, revoke_other_sessions: endOthers },
-          accessToken,
-        )
-        .then((reply) => reply);
-      while (held.mock.calls.length === 0) await new Promise((resolve) => setTimeout(resolve, 1));
-      const refresh = (token: string) => service.client().post('/v1/auth/refresh', { refresh_token: token });
-      const reply = await refresh(other.refreshToken);
-      release();
-      held.mockRestore();
-      expect(reply.status).toBe(status);
-      expect((await changing).body).toMatchObject({ sessions_revoked: endOthers ? 1 : 0 });
-      const { refresh_token: next } = reply.body as { refresh_token?: string };
-      await refresh(next ?? other.refreshToken).expect(status);
-    },
-  );
-
   it('counts the addresses of one IPv6 subnet as one', async () => {
     const from = (host: number) =>
       service.client().post('/v1/auth/register', newPerson()).set('X-Forwarded-For', `2001:db8:1:2::${host}`);
@@ -127,5 +92,48 @@ describe('calls that meet', () => {
     const { accessToken } = await signIn(service, person);
     const { body } = await service.client().get('/v1/users/me', accessToken).expect(200);
     expect(body.roles).toEqual(['admin', 'trader']);
+  });
+});
+
+describe('before anybody else has told Redis of a change of the password', () => {
+  let service: TestService;
+  beforeAll(async () => {
+    service = await startService();
+    // It would tell Redis too.
+    await service.app.get(Relay).onApplicationShutdown();
+  });
+  afterAll(() => service.stop());
+
+  it.each([
+    ['keeps', false, 200],
+    ['ends', true, 401],
+  ])('a refresh %s the session, as was asked', async (_, endOthers, status) => {
+    const { person, accessToken } = await newSignedIn(service);
+    const other = await signIn(service, person);
+    const store = service.app.get(SessionStore);
+    const revokeBefore = store.revokeBefore.bind(store);
+    let release = (): void => undefined;
+    const refreshed = new Promise<void>((resolve) => (release = resolve));
+    const held = jest.spyOn(store, 'revokeBefore').mockImplementationOnce(async (...args) => {
+      await refreshed;
+      await revokeBefore(...args);
+    });
+    const changing = service
+      .client()
+      .post(
+        '/v1/users/change-password',
+        { current_password: PASSWORD, new_password: NEW, revoke_other_sessions: endOthers },
+        accessToken,
+      )
+      .then((reply) => reply);
+    while (held.mock.calls.length === 0) await new Promise((resolve) => setTimeout(resolve, 1));
+    const refresh = (token: string) => service.client().post('/v1/auth/refresh', { refresh_token: token });
+    const reply = await refresh(other.refreshToken);
+    release();
+    held.mockRestore();
+    expect(reply.status).toBe(status);
+    expect((await changing).body).toMatchObject({ sessions_revoked: endOthers ? 1 : 0 });
+    const { refresh_token: next } = reply.body as { refresh_token?: string };
+    await refresh(next ?? other.refreshToken).expect(status);
   });
 });
