@@ -112,6 +112,9 @@ describe('a line of an export', () => {
       '': { proto: 'x', __proto: 1, constructor: {}, toJSON: 'x' },
       text: 'a\u2028b\u2029c\u0085d"\\/\r\n\t\u007f é 😀 "__proto__": \ufffd',
       'a "key"': null,
+      'a"__proto__': 1,
+      'b\\"__proto__': 2,
+      'c\\\\"__proto__': { 'd"__proto__': 3 },
     };
     await copy.attack(
       `UPDATE events SET data = '${JSON.stringify(data)}' WHERE event_id = (SELECT event_id FROM event_chain WHERE position = 6)`,

@@ -80,7 +80,7 @@ export class DatabaseSource implements ProofSource {
       seals,
       start: this.start,
       // Without an end that was asked for nothing may be missing: somebody may have cut off what is newest.
-      end: to === null ? null : { day: to, of: 'range' },
+      end: to === null ? null : { day: to, linkedUntil: to, of: 'range' },
       expected: this.head.position - this.start.position,
     };
   }

@@ -1,12 +1,13 @@
 import { z } from 'zod';
 import { Seal } from '../seals/seal';
+import { isDay } from '../seals/utc-day';
 import { ChainLink } from './proof-source';
 
 /** First line of an export. Each other has one member, named after what it is: `key`, `seal`, `link`, `event` or `end`. */
 export const EXPORT_FORMAT = 'user-service-audit';
 export const EXPORT_VERSION = 1;
 
-const day = z.string().regex(/^\d{4}-\d\d-\d\d$/);
+const day = z.string().refine(isDay);
 /** Of whatever length: a wrong one is a change to be told of, not a file that can't be read. */
 const hash = z.string().regex(/^([0-9a-f]{2})*$/);
 const position = z.int().min(0);

@@ -23,6 +23,7 @@ const BATCH = 500;
 type Line = Record<string, unknown>;
 
 const BROKEN: Line = {};
+const AFTER_RANGE = 'it is of a day after those that were asked for: an export has none there';
 
 /** An export, read line by line: no database, no configuration. */
 export class FileSource implements ProofSource {
@@ -36,6 +37,8 @@ export class FileSource implements ProofSource {
   /** The first line after keys and seals. */
   private pending?: Line | null;
   private ending?: EndLine;
+  /** The last day that was asked for. */
+  private to: string | null = null;
 
   constructor(file: string) {
     this.lines = fileLines(file);
@@ -47,12 +50,21 @@ export class FileSource implements ProofSource {
     const seals: Seal[] = [];
     for (;;) {
       const line = (this.pending = await this.next());
-      if (line?.key !== undefined) keys.push(this.require(exportedKeyLine, line.key, findings));
-      else if (line?.seal !== undefined)
-        seals.push(fromSealLine(this.require(sealLine, line.seal, findings)));
-      else break;
+      if (line?.key !== undefined) {
+        const key = this.read(exportedKeyLine, line.key, findings);
+        if (key) keys.push(key);
+      } else if (line?.seal !== undefined) {
+        const seal = this.read(sealLine, line.seal, findings);
+        if (seal) seals.push(fromSealLine(seal));
+      } else break;
     }
     this.position = header.start.position;
+    this.to = header.to;
+    for (const { day, firstPosition } of seals) {
+      // Nor are there links of its day: whoever has left it wants it to seem that there are not enough of them yet.
+      if (this.isAfterRange(day))
+        findings.add({ kind: 'inserted', position: firstPosition, day, eventId: null, detail: AFTER_RANGE });
+    }
     return {
       from: header.from,
       to: header.to,
@@ -77,7 +89,10 @@ export class FileSource implements ProofSource {
       if (link.success) {
         batch.push(fromLinkLine(link.data));
         this.position = link.data.position;
-        const eventId = link.data.event_id;
+        const { event_id: eventId, day } = link.data;
+        if (this.isAfterRange(day)) this.report(findings, 'inserted', AFTER_RANGE, { day, eventId });
+        if (this.ending)
+          this.report(findings, 'changed', `line ${this.number} is a link after the end`, { eventId });
         if (this.doubt) this.report(findings, 'changed', `line ${this.number} ${this.doubt}`, { eventId });
         if (seen.add(eventId))
           this.report(findings, 'inserted', 'its event is linked more than once', { eventId });
@@ -92,6 +107,8 @@ export class FileSource implements ProofSource {
 
   async end(findings: Findings): Promise<ProofEnd> {
     if (this.ending) {
+      // Nothing that was cut off: somebody may read it, and take it for proved.
+      if (this.broken !== null) this.report(findings, 'changed', `line ${this.broken} is no JSON`);
       const { head, unlinked } = this.ending;
       return { head: head && { position: head.position, hash: Buffer.from(head.hash, 'hex') }, unlinked };
     }
@@ -127,26 +144,34 @@ export class FileSource implements ProofSource {
     findings: Findings,
     kind: 'changed' | 'inserted',
     detail: string,
-    at: Partial<Pick<Finding, 'position' | 'eventId'>> = {},
+    at: Partial<Pick<Finding, 'position' | 'day' | 'eventId'>> = {},
   ): void {
     findings.add({ kind, position: this.position, day: null, eventId: null, detail, ...at });
   }
 
   private async header(findings: Findings): Promise<HeaderLine> {
     const line = await this.next();
-    if (!headerLine.safeParse(line).success)
-      throw new CannotCheck('this is not an export of audit events, or not of this version');
-    return this.require(headerLine, line, findings);
+    const header = headerLine.safeParse(line).success && this.read(headerLine, line, findings);
+    if (!header) throw new CannotCheck('this is not an export of audit events, or not of this version');
+    return header;
+  }
+
+  private isAfterRange(day: string): boolean {
+    return this.to !== null && day > this.to;
   }
 
   /** @throws CannotCheck where the file cannot be read. @returns null after the last line. */
   private async next(): Promise<Line | null> {
-    const next = await this.lines.next().catch((error: Error) => {
-      throw new CannotCheck(`the file cannot be read: ${error.message}`, { cause: error });
-    });
-    this.doubt = null;
-    if (next.done) return null;
-    this.number++;
+    let next: IteratorResult<string, unknown>;
+    do {
+      next = await this.lines.next().catch((error: Error) => {
+        throw new CannotCheck(`the file cannot be read: ${error.message}`, { cause: error });
+      });
+      this.doubt = null;
+      if (next.done) return null;
+      this.number++;
+      // Editors and mail leave empty lines behind the end.
+    } while (this.ending && next.value === '');
     try {
       const line: unknown = JSON.parse(next.value);
       if (typeof line !== 'object' || line === null) return {};
@@ -160,14 +185,19 @@ export class FileSource implements ProofSource {
     }
   }
 
-  /** Of the lines before the links. @throws CannotCheck */
-  private require<T>(
+  /** Of the lines before the links. @returns null for what is none: that is told of, and hides nothing else. */
+  private read<T>(
     schema: { safeParse(line: unknown): { success: true; data: T } | { success: false } },
     line: unknown,
     findings: Findings,
-  ): T {
+  ): T | null {
     const parsed = schema.safeParse(line);
-    if (!parsed.success) throw new CannotCheck(`line ${this.number} is no key or seal of an export`);
+    if (!parsed.success) {
+      this.report(findings, 'changed', `line ${this.number} is no key or seal of an export`, {
+        position: null,
+      });
+      return null;
+    }
     const doubt =
       this.doubt ?? (hasMore(line, parsed.data) ? 'has members that an export does not have' : null);
     if (doubt) this.report(findings, 'changed', `line ${this.number} ${doubt}`, { position: null });
@@ -176,10 +206,10 @@ export class FileSource implements ProofSource {
 }
 
 /**
- * After which day the file can have no seal. Nothing in it is signed that says so: the report tells what this leaves out.
- * Days that were over when it was written have theirs, where they were asked for.
+ * Up to which day the file has all seals, and all links. Nothing in it is signed that says so: the report tells what this
+ * leaves out. A day that was over when it was written has all its links, but was perhaps not sealed yet.
  */
 function endOf({ to, exported_at: exportedAt }: HeaderLine, seals: readonly Seal[]): ProofRangeEnd {
   const isOver = to !== null && to < exportedAt.slice(0, 10);
-  return { day: isOver ? to : (seals.at(-1)?.day ?? ''), of: 'export' };
+  return { day: seals.at(-1)?.day ?? '', linkedUntil: isOver ? to : '', of: 'export' };
 }

@@ -26,6 +26,8 @@ export class KeptSeals {
   fitting: Seal | null = null;
   /** Of days after the end, in order of position. */
   private later: LaterSeal[] = [];
+  /** Of these days links can't be missing. */
+  private linkedUntil = '';
   /** The first of them that no link has come up to yet. */
   private next = 0;
   private fittings = 0;
@@ -45,6 +47,7 @@ export class KeptSeals {
     end: ProofRangeEnd | null,
     keys: TrustedKeys,
   ): Promise<void> {
+    this.linkedUntil = end?.linkedUntil ?? '';
     const there = new Set(present.map(({ jws }) => jws));
     // Who keeps them by appending all seals every day has most of them often.
     for (const jws of new Set(kept)) {
@@ -85,6 +88,20 @@ export class KeptSeals {
       this.toldDay = day;
     }
     this.compare(position, hash, eventId);
+  }
+
+  /** After the last link. @param lastPosition of the chain. */
+  end(lastPosition: number): void {
+    // A link whose hash was another is told of already, and what was skipped has a gap, which the chain tells of.
+    const cut = this.later.slice(this.next).find(({ day }) => day <= this.linkedUntil);
+    if (!cut) return;
+    this.findings.add({
+      kind: 'removed',
+      position: lastPosition + 1,
+      day: cut.day,
+      eventId: null,
+      detail: `the chain ends at position ${lastPosition}, a seal of ${cut.day} that was kept elsewhere at ${cut.lastPosition}`,
+    });
   }
 
   /** Skips what ends before a position: its end was not there. */

@@ -1,5 +1,5 @@
 /** A member that JSON.parse takes like any other, and whoever copies the object may lose, our own schemas among them. */
-const PROTOTYPE = '"__proto__":';
+const PROTOTYPE = /(?<!\\)"__proto__":/;
 
 /**
  * What in a line nobody has proved, though what it was parsed to may be. A person, or another program, reads the text: of
@@ -10,8 +10,8 @@ const PROTOTYPE = '"__proto__":';
 export function doubtOf(text: string, line: object): string | null {
   // An export is written by JSON.stringify, and what that writes comes back the same, whatever the order of members.
   if (JSON.stringify(line) !== text) return 'is not written as an export writes it';
-  // A quotation mark within a text has a backslash before it: this is the name of a member.
-  if (text.includes(PROTOTYPE)) return 'has a member __proto__';
+  // A quotation mark within a text has a backslash before it, one that begins a name never: before that is `{` or `,`.
+  if (PROTOTYPE.test(text)) return 'has a member __proto__';
   return null;
 }
 

@@ -53,6 +53,8 @@ export interface ProofStart {
 export interface ProofRangeEnd {
   /** Empty: before any day. */
   day: string;
+  /** The links of days up to this are all there, though seals of them may not be. */
+  linkedUntil: string;
   /** Whoever asks has given the end of a range; that of an export is what the file says, or where it stops. */
   of: 'range' | 'export';
 }

@@ -1,4 +1,8 @@
+import { randomBytes } from 'node:crypto';
+
 const EMPTY = 0;
+/** Of this process: whoever makes a file can't choose ids that are all put in the same place, and have it take for ever. */
+const SEEDS = new Uint32Array(new Uint8Array(randomBytes(16)).buffer);
 
 /** Which ids were there before, in 16 to 32 bytes each: of each its last 62 random bits (RFC 9562). */
 export class SeenIds {
@@ -18,7 +22,7 @@ export class SeenIds {
 
   private put(table: Uint32Array, high: number, low: number): boolean {
     const places = table.length / 2;
-    for (let place = (high ^ low) & (places - 1); ; place = (place + 1) & (places - 1)) {
+    for (let place = mixed(high, low) & (places - 1); ; place = (place + 1) & (places - 1)) {
       const there = table[2 * place + 1];
       if (there === EMPTY) {
         table[2 * place] = high;
@@ -36,4 +40,13 @@ export class SeenIds {
     }
     this.table = grown;
   }
+}
+
+function mixed(high: number, low: number): number {
+  let hash = 0;
+  for (const [index, seed] of SEEDS.entries()) {
+    hash = Math.imul(hash ^ (index % 2 === 0 ? high : low) ^ seed, 0x9e3779b1);
+    hash ^= hash >>> 15;
+  }
+  return hash;
 }

@@ -83,6 +83,7 @@ export async function verifyChain(
   checkDropped(start, events.said, findings);
   const { head, unlinked } = await source.end(findings);
   seals.end(chain.end.position, start.to);
+  keptSeals.end(chain.end.position);
   if (head) checkHead(chain, head, findings);
   chain.finish();
   const { position } = chain.end;
