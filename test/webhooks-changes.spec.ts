@@ -1,8 +1,13 @@
 import { Clock } from '../src/common/clock';
+import { newId } from '../src/common/ids';
 import { FanOutLoop } from '../src/webhooks/fan-out/fan-out-loop';
+import { DeliveryResults } from '../src/webhooks/sending/delivery-results.service';
+import { Lane, Lanes } from '../src/webhooks/sending/lanes.service';
+import { SendFailure } from '../src/webhooks/sending/send-failure';
 import { eventually, startService, TestService } from './support/app';
 import {
   deliveriesOf,
+  DeliveryRow,
   happen,
   laneOf,
   newWebhook,
@@ -168,5 +173,80 @@ describe('Webhooks, of which something else is true by now', () => {
     expect(await counts(webhook)).toEqual({ pending: 6, delivered: 0, dead: 4 });
     for (const one of (await deliveriesOf(service.db, webhook.id)).slice(0, 4))
       expect(one).toMatchObject({ attempts: 1, last_error: 'answered 410: the webhook is disabled' });
+  });
+
+  describe("and their lane is somebody else's,", () => {
+    const LEASE_MS = 6_000;
+    let lane: Lane;
+    beforeEach(async () => {
+      const { id } = await newWebhook(service, receiver.url);
+      lane = { id, claimId: newId(), failures: 0, claimedUntil: performance.now() + LEASE_MS };
+      await held(lane.claimId);
+    });
+
+    const held = (claimId: string | null) =>
+      service.db.query(
+        `UPDATE webhooks SET sender_id = $2, sender_until = clock_timestamp() + interval '6 seconds', rest_until = NULL
+         WHERE id = $1`,
+        [lane.id, claimId],
+      );
+    const disown = () => service.db.query('UPDATE webhooks SET sender_id = NULL WHERE id = $1', [lane.id]);
+    const isTaken = async (): Promise<boolean> => {
+      const [row] = await service.db.query<{ taken: boolean }[]>(
+        'SELECT sender_until IS NOT NULL AS taken FROM webhooks WHERE id = $1',
+        [lane.id],
+      );
+      return row!.taken;
+    };
+
+    it.each<[string, (lanes: Lanes) => Promise<void>]>([
+      ['released', (lanes) => lanes.release(lane)],
+      ['released for a while', (lanes) => lanes.release(lane, 1_000)],
+      ['left to rest', (lanes) => lanes.rest(lane, { arrived: false })],
+    ])('are not let go of by whoever had %s it already', async (_what, letGo) => {
+      const lanes = service.app.get(Lanes);
+      await letGo(lanes);
+      expect(await isTaken()).toBe(false);
+      // Another one has it, and is disowned.
+      await held(newId());
+      await disown();
+      await lanes.release(lane);
+      expect(await isTaken()).toBe(true);
+    });
+
+    it('are not let go of by whoever had it too long ago', async () => {
+      const lanes = service.app.get(Lanes);
+      await disown();
+      lane.claimedUntil = performance.now() - 1;
+      await lanes.release(lane);
+      await lanes.rest(lane, { arrived: false });
+      expect(await isTaken()).toBe(true);
+    });
+
+    it.each<[string, (lanes: Lanes) => Promise<void>]>([
+      ['releases', (lanes) => lanes.release(lane, 60_000)],
+      ['would have left', (lanes) => lanes.rest(lane, { arrived: false })],
+    ])('are free, and do not rest, when whoever was disowned %s it', async (_what, letGo) => {
+      await disown();
+      await letGo(service.app.get(Lanes));
+      expect(await isTaken()).toBe(false);
+      expect(await laneOf(service.db, lane.id)).toMatchObject({ failures: 0, rest_until: null });
+    });
+
+    it('are not disabled by a 410 that the one before was answered, and owe that event at once', async () => {
+      // So that nobody sends it meanwhile.
+      await held(newId());
+      await happen(service);
+      const [{ id, attempts }] = (await eventually(async () => {
+        const all = await deliveriesOf(service.db, lane.id);
+        return all.length === 1 && all;
+      }, 'the delivery')) as [DeliveryRow];
+      const tried = { id, attempts, url: receiver.url, claimId: lane.claimId };
+      await service.app.get(DeliveryResults).gone(lane.id, tried, new SendFailure('answered 410', 410));
+      expect((await laneOf(service.db, lane.id)).enabled).toBe(true);
+      const [owed] = await deliveriesOf(service.db, lane.id);
+      expect(owed).toMatchObject({ status: 'pending', attempts: 1, last_status: 410 });
+      expect(owed!.due_at.getTime()).toBeLessThanOrEqual(now());
+    });
   });
 });

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { KMS, Kms } from '../src/infra/kms/kms';
 import { Lanes } from '../src/webhooks/sending/lanes.service';
 import { SendingDatabase } from '../src/webhooks/sending/sending-database';
+import { WebhookSecrets } from '../src/webhooks/webhook-secrets.service';
 import { eventually, startService, TestService } from './support/app';
 import { deliveriesOf, happen, laneOf, newWebhook, Receiver, startReceiver } from './support/webhook-world';
 
@@ -50,6 +51,65 @@ describe('Webhooks, while what sending needs answers slowly,', () => {
     expect(await arrived(webhook.id)).toMatchObject({ attempts: 1 });
     expect(receiver.received).toHaveLength(1);
     expect(await laneOf(service.db, webhook.id)).toMatchObject({ failures: 0, rest_until: null });
+  });
+
+  it.each<[string, string, string[]]>([
+    ['moved', `url = replace(url, '/events', '/moved'), sender_id = NULL`, ['/moved?token=url-canary']],
+    ['disabled', 'enabled = false', []],
+    ['deleted', 'enabled = false, deleted_at = now()', []],
+  ])(
+    'are sent nothing any more at the address at which they were %s meanwhile',
+    async (_, change, expected) => {
+      const lines: string[] = [];
+      const keep = (...what: unknown[]): void => void lines.push(String(what[0]));
+      Logger.overrideLogger({ log: keep, warn: keep, error: keep, debug: keep });
+      try {
+        const webhook = await newWebhook(service, receiver.url);
+        const paths: string[] = [];
+        receiver.answer((response, _received, request) => {
+          paths.push(request.url!);
+          response.writeHead(204).end();
+        });
+        const kms = service.app.get<Kms>(KMS);
+        const unwrap = kms.unwrap.bind(kms);
+        const slow = jest.spyOn(kms, 'unwrap').mockImplementationOnce(async (wrapped, context) => {
+          await service.db.query(`UPDATE webhooks SET ${change} WHERE id = $1`, [webhook.id]);
+          await sleep(300);
+          return unwrap(wrapped, context);
+        });
+        await happen(service);
+        await eventually(() => Promise.resolve(slow.mock.calls.length > 0), 'the secret to be opened');
+        if (expected.length > 0) expect(await arrived(webhook.id)).toMatchObject({ attempts: 1 });
+        else await sleep(1_500);
+        expect(paths).toEqual(expected);
+        expect(lines).toEqual([]);
+      } finally {
+        Logger.overrideLogger(false);
+      }
+    },
+  );
+
+  it('are deleted without a word while their secret is looked for', async () => {
+    const lines: string[] = [];
+    const keep = (...what: unknown[]): void => void lines.push(String(what[0]));
+    Logger.overrideLogger({ log: keep, warn: keep, error: keep, debug: keep });
+    try {
+      const webhook = await newWebhook(service, receiver.url);
+      const secrets = service.app.get(WebhookSecrets);
+      const of = secrets.of.bind(secrets);
+      const late = jest.spyOn(secrets, 'of').mockImplementationOnce(async (id) => {
+        await service.db.query('UPDATE webhooks SET enabled = false, deleted_at = now() WHERE id = $1', [id]);
+        return of(id);
+      });
+      await happen(service);
+      await eventually(() => Promise.resolve(late.mock.calls.length > 0), 'the secret to be looked for');
+      await sleep(500);
+      expect(late.mock.calls).toEqual([[webhook.id]]);
+      expect(lines).toEqual([]);
+      expect(receiver.received).toEqual([]);
+    } finally {
+      Logger.overrideLogger(false);
+    }
   });
 
   it('are sent to all the same when the database is kept by other lanes for seconds, each time', async () => {

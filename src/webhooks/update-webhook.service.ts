@@ -60,19 +60,27 @@ export class UpdateWebhook {
 
   private async write(tx: EntityManager, before: Webhook, after: Webhook): Promise<void> {
     const isBack = after.enabled && !before.enabled;
+    const now = this.clock.date();
     await tx.query(
       `UPDATE webhooks SET url = $2, description = $3, event_types = $4, enabled = $5, updated_at = $6,
          since_position = CASE WHEN $7 THEN (SELECT chain_position FROM event_relay) ELSE since_position END
        WHERE id = $1`,
-      [after.id, after.url, after.description, after.eventTypes, after.enabled, this.clock.date(), isBack],
+      [after.id, after.url, after.description, after.eventTypes, after.enabled, now, isBack],
     );
     // Whoever has repaired a receiver, or named another, is not kept waiting: not for a request that is under way and
     // fails, either. Whoever sends is disowned, but keeps the lane (`sender_until`) until nothing is under way.
-    if (isBack || after.url !== before.url)
+    if (isBack || after.url !== before.url) {
       await tx.query(
         `UPDATE webhooks SET failing_since = NULL, failures = 0, rest_until = NULL, sender_id = NULL WHERE id = $1`,
         [after.id],
       );
+      // Nor for what has failed before. Only what was tried lies ahead, an hour at most, and `webhook_deliveries_due` finds
+      // it: of a million that wait hardly any was.
+      await tx.query(
+        `UPDATE webhook_deliveries SET due_at = $2 WHERE webhook_id = $1 AND status = 'pending' AND due_at > $2`,
+        [after.id, now],
+      );
+    }
   }
 }
 

@@ -14,6 +14,8 @@ const HOUR_MS = 3_600_000;
 
 interface Tried {
   id: string;
+  /** The claim under which it was sent. */
+  claimId: string;
   /** Where it was sent to. */
   url: string;
   /** Before this one. */
@@ -46,20 +48,28 @@ export class DeliveryResults {
 
   /**
    * Puts it off, at most until the time at which it is given up; what fails then is dead. Where the webhook has another
-   * address by now, that one gets it at once: what the former one asks for is no matter of it.
+   * address by now, or its lane is not the sender's any more, it is due at once: what was asked for before is no matter of
+   * whoever is there now. Locked, or a change that is being made would neither be seen here nor see this.
    */
-  async failed({ id, url, attempts }: Tried, { message, status, retryAfterMs }: SendFailure): Promise<void> {
+  async failed(
+    { id, claimId, url, attempts }: Tried,
+    { message, status, retryAfterMs }: SendFailure,
+  ): Promise<void> {
     const now = this.clock.now();
     const wait = Math.max(retryDelay(attempts + 1), retryAfterMs ?? 0);
     const [rows] = await this.db.query<[{ status: string }[], number]>(
-      `UPDATE webhook_deliveries d SET attempts = d.attempts + 1, last_status = $3, last_error = $4,
-         status = CASE WHEN w.url = $7 AND give_up_at <= $5 THEN 'dead' ELSE 'pending' END,
-         finished_at = CASE WHEN w.url = $7 AND give_up_at <= $5 THEN $5 END,
-         due_at = CASE WHEN w.url <> $7 THEN $5 WHEN give_up_at <= $5 THEN due_at ELSE least($6, give_up_at) END
-       FROM webhooks w
-       WHERE d.id = $1 AND d.attempts = $2 AND d.status = 'pending' AND w.id = d.webhook_id
+      `WITH lane AS MATERIALIZED (
+         SELECT id, url = $7 AND sender_id IS NOT DISTINCT FROM $8 AS same FROM webhooks
+         WHERE id = (SELECT webhook_id FROM webhook_deliveries WHERE id = $1) FOR SHARE
+       )
+       UPDATE webhook_deliveries d SET attempts = d.attempts + 1, last_status = $3, last_error = $4,
+         status = CASE WHEN lane.same AND give_up_at <= $5 THEN 'dead' ELSE 'pending' END,
+         finished_at = CASE WHEN lane.same AND give_up_at <= $5 THEN $5 END,
+         due_at = CASE WHEN NOT lane.same THEN $5 WHEN give_up_at <= $5 THEN due_at ELSE least($6, give_up_at) END
+       FROM lane
+       WHERE d.id = $1 AND d.attempts = $2 AND d.status = 'pending' AND lane.id = d.webhook_id
        RETURNING d.status`,
-      [id, attempts, status, message, new Date(now), new Date(now + wait), url],
+      [id, attempts, status, message, new Date(now), new Date(now + wait), url, claimId],
     );
     webhookDeliveries.inc({ result: rows[0]?.status === 'dead' ? 'dead' : 'failed' });
   }
@@ -76,16 +86,16 @@ export class DeliveryResults {
 
   /**
    * The receiver is gone for good (410): no more is sent to it. Where the webhook has another address by now, somebody
-   * else has disabled it, or it was enabled again since this was sent (its lane is disowned), this is a failure like any
-   * other: the event is still owed.
+   * else has disabled it, or it was enabled again since this was sent (its lane is nobody's, or another's), this is a
+   * failure like any other: the event is still owed.
    */
   async gone(webhookId: string, tried: Tried, failure: SendFailure): Promise<void> {
     const isDead = await this.db.transaction(async (tx) => {
       const now = this.clock.date();
       const [disabled] = await tx.query<[unknown[], number]>(
         `UPDATE webhooks SET enabled = false, failing_since = coalesce(failing_since, $3), updated_at = $3
-         WHERE id = $1 AND url = $2 AND enabled AND sender_id IS NOT NULL RETURNING id`,
-        [webhookId, tried.url, now],
+         WHERE id = $1 AND url = $2 AND enabled AND sender_id = $4 RETURNING id`,
+        [webhookId, tried.url, now, tried.claimId],
       );
       // Of several under way the first one disables the webhook and dies in the same moment. By that the others know that
       // it was a 410, and no administrator.

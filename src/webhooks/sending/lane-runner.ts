@@ -1,6 +1,7 @@
 import { Inject, Injectable, Logger } from '@nestjs/common';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AppError } from '../../common/app-error';
+import { notFound } from '../../common/common.errors';
 import { CONFIG, Config } from '../../config/config';
 import { DependencyLog } from '../../infra/logging/dependency-log';
 import { failureReason } from '../../infra/logging/failure-reason';
@@ -14,6 +15,8 @@ import { Outcome, SignedPost } from './signed-post';
 /** Requests to one receiver at a time. */
 const AT_ONCE = 4;
 const BATCH = 20;
+/** Opening the secret may take so long before what was read earlier is read again. */
+const FRESH_MS = 100;
 /** While the secret cannot be had, or not in time: the receiver is not to blame. */
 const OUR_REST_MS = 10_000;
 const RECORD_AGAIN_MS = 500;
@@ -76,11 +79,15 @@ export class LaneRunner {
 
   /** @returns whether to go on. */
   private async send(lane: Lane, batch: readonly DueDelivery[], ending: Ending): Promise<boolean> {
+    const readAt = performance.now();
     const secrets = await this.secretsOf(lane);
     if (!secrets) return false;
     try {
-      // A KMS that took its time has used up the claim that came with the batch.
-      const due = this.isLate(lane) ? await this.next(lane) : batch;
+      // A KMS that took its time has used up the claim that came with the batch; and the webhook may have another address by
+      // now, or want nothing any more, which is no trouble.
+      const isStale = this.isLate(lane) || performance.now() - readAt > FRESH_MS;
+      const due = isStale ? await this.next(lane) : batch;
+      if (due.length === 0) return false;
       const tally = await this.sendAll(lane, due, secrets, ending);
       if (!tally.begun) {
         await this.hold(lane, ending);
@@ -187,6 +194,8 @@ export class LaneRunner {
       this.kms.worked();
       return secrets;
     } catch (error) {
+      // Deleted meanwhile.
+      if (error instanceof AppError && error.code === notFound.code) return null;
       // Nothing arrives until it is rotated: that is for whoever looks at the webhook, and no matter of the KMS.
       if (error instanceof AppError && error.code === webhookSecretDamaged.code) {
         await this.rest(lane, { arrived: false });

@@ -16,13 +16,15 @@ export interface Lane {
   claimId: string;
   /** Failures in a row. */
   failures: number;
-  /** In `performance.now()` of this process. */
+  /** In `performance.now()` of this process. 0: it was let go of. */
   claimedUntil: number;
 }
 
 /** A delivery whose turn it is. */
 export interface DueDelivery {
   id: string;
+  /** The claim by which it was read. */
+  claimId: string;
   url: string;
   /** Before this one. */
   attempts: number;
@@ -104,6 +106,7 @@ export class Lanes {
     lane.claimedUntil = claimedUntil;
     return rows.map((row) => ({
       id: row.delivery_id,
+      claimId: lane.claimId,
       url: row.url,
       attempts: row.attempts,
       message:
@@ -132,6 +135,8 @@ export class Lanes {
     { arrived, atLeastMs = 0 }: { arrived: boolean; atLeastMs?: number },
   ): Promise<void> {
     const now = this.clock.now();
+    const { claimedUntil } = lane;
+    lane.claimedUntil = 0;
     const failures = arrived ? 1 : lane.failures + 1;
     const [, rested] = await this.db.query<[unknown[], number]>(
       `UPDATE webhooks SET sender_id = NULL, sender_until = NULL, failures = $3, rest_until = $4,
@@ -146,20 +151,28 @@ export class Lanes {
         new Date(now),
       ],
     );
-    if (rested === 0) await this.release(lane);
+    if (rested > 0) return;
+    lane.claimedUntil = claimedUntil;
+    await this.release(lane);
   }
 
   /**
    * Lets go of a lane, for a while where that is said: the receiver has nothing to do with it. One that was disowned is
-   * free then, and does not rest.
+   * free then, and does not rest. The row does not say whose that was: a claim that is over, or was let go of, or may have
+   * been (the answer was lost), frees nothing, for the lane can be another's by now. If it is not, it runs out.
    */
   async release(lane: Lane, restMs?: number): Promise<void> {
     const restUntil = restMs === undefined ? null : new Date(this.clock.now() + restMs);
+    const values = [lane.id, lane.claimId, restUntil, false];
     await this.db.query(
       `UPDATE webhooks SET sender_id = NULL, sender_until = NULL,
          rest_until = CASE WHEN sender_id = $2 THEN coalesce($3, rest_until) ELSE rest_until END
-       WHERE id = $1 AND (sender_id = $2 OR sender_id IS NULL AND sender_until IS NOT NULL)`,
-      [lane.id, lane.claimId, restUntil],
+       WHERE id = $1 AND (sender_id = $2 OR $4 AND sender_id IS NULL AND sender_until IS NOT NULL)`,
+      values,
+      () => {
+        values[3] = performance.now() < lane.claimedUntil;
+        lane.claimedUntil = 0;
+      },
     );
   }
 }
