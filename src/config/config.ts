@@ -30,6 +30,7 @@ export function loadConfig(env: NodeJS.ProcessEnv): Config {
   const { values, problems } = parse(given);
   const config = complete(values);
   problems.push(...weaknesses(config));
+  // Asked of what was given: in the complete configuration there is always one.
   if (config.ENVIRONMENT !== 'development' && !values.JWT_ISSUER)
     problems.push('JWT_ISSUER: must be set, or a change of PUBLIC_URL would change it');
   if (problems.length > 0) throw new ConfigError(problems);

@@ -79,9 +79,8 @@ export class KeyRing implements OnModuleInit, OnApplicationShutdown {
       (key) => key.use === use && key.secret && ['active', 'retiring'].includes(this.status(key)),
     );
     if (usable?.secret) return { ...usable, secret: usable.secret };
-    const key = this.active(use);
-    if (key) this.secretOf(key);
-    throw unavailable({ cause: new Error(`no active key for ${use} tokens`) });
+    const failure = this.failures.get(this.active(use)?.kid ?? '');
+    throw unavailable({ cause: failure ?? new Error(`no active key for ${use} tokens`) });
   }
 
   /** @throws unavailable where it could not be unwrapped */
