@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { AddressInfo, connect, createServer, Socket } from 'node:net';
+import { endTogether } from './end-together';
 
 /** An address that leads somewhere else from one moment on, as a name or a virtual address does: not for connections that stand. */
 export interface Address {
@@ -15,14 +16,8 @@ export async function startAddress(url: string): Promise<Address> {
   const sockets = new Set<Socket>();
   const server = createServer((client) => {
     const upstream = connect(Number(target.port), target.hostname);
-    for (const [socket, other] of [
-      [client, upstream],
-      [upstream, client],
-    ] as const) {
-      sockets.add(socket);
-      socket.on('error', () => other.destroy()).on('close', () => other.destroy());
-      socket.pipe(other);
-    }
+    endTogether(client, upstream, sockets);
+    client.pipe(upstream).pipe(client);
   });
   await once(server.listen(0, '127.0.0.1'), 'listening');
   const { port } = server.address() as AddressInfo;

@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { AddressInfo, connect, createServer, Socket } from 'node:net';
+import { endTogether } from './end-together';
 
 /** What of Kafka's protocol a proxy can refuse. */
 export const ADD_PARTITIONS = 24;
@@ -22,13 +23,7 @@ export async function startKafkaProxy(broker: string): Promise<KafkaProxy> {
   let refused = 0;
   const server = createServer((client) => {
     const upstream = connect(Number(brokersPort), host);
-    for (const [socket, other] of [
-      [client, upstream],
-      [upstream, client],
-    ] as const) {
-      sockets.add(socket);
-      socket.on('error', () => other.destroy()).on('close', () => other.destroy());
-    }
+    endTogether(client, upstream, sockets);
     onEachFrame(client, (request) => {
       if (request.readInt16BE(4) !== refusal.apiKey || refusal.left === 0)
         return void upstream.write(request);
