@@ -20,6 +20,7 @@ import { sendProblem } from './doors/http/problem.filter';
 import { refuseIncompleteRequests } from './doors/http/refuse-incomplete';
 import { requestId } from './doors/http/request-id';
 import { securityHeaders, setSecurityHeaders } from './doors/http/security-headers';
+import { sendTogether } from './doors/http/send-together';
 import { createLoggers, withoutTokens } from './infra/logging/create-logger';
 import { NestLogger } from './infra/logging/nest-logger';
 
@@ -64,6 +65,7 @@ export async function createApp(config: Config): Promise<NestFastifyApplication>
   });
   setSecurityHeaders(fastify, headers);
   logRequests(fastify, accessLogger);
+  sendTogether(fastify);
   closeIdleConnections(fastify);
   refuseIncompleteRequests(fastify);
   readJsonBodies(fastify);
