@@ -1,3 +1,4 @@
+import { EntityManager } from 'typeorm';
 import { Clock } from '../src/common/clock';
 import { newId } from '../src/common/ids';
 import { FanOutLoop } from '../src/webhooks/fan-out/fan-out-loop';
@@ -5,6 +6,7 @@ import { DeliveryResults } from '../src/webhooks/sending/delivery-results.servic
 import { Lane, Lanes } from '../src/webhooks/sending/lanes.service';
 import { SendFailure } from '../src/webhooks/sending/send-failure';
 import { eventually, startService, TestService } from './support/app';
+import { waitingForLocks } from './support/authority';
 import {
   deliveriesOf,
   DeliveryRow,
@@ -180,17 +182,27 @@ describe('Webhooks, of which something else is true by now', () => {
     let lane: Lane;
     beforeEach(async () => {
       const { id } = await newWebhook(service, receiver.url);
-      lane = { id, claimId: newId(), failures: 0, claimedUntil: performance.now() + LEASE_MS };
-      await held(lane.claimId);
+      lane = {
+        id,
+        claimId: newId(),
+        failures: 0,
+        claimedUntil: performance.now() + LEASE_MS,
+        heldUntil: '',
+      };
+      lane.heldUntil = await held(lane.claimId);
     });
 
-    const held = (claimId: string | null) =>
-      service.db.query(
+    /** @returns until when. */
+    const held = async (claimId: string, db: EntityManager = service.db.manager): Promise<string> => {
+      const [[row]] = await db.query<[[{ until: string }], number]>(
         `UPDATE webhooks SET sender_id = $2, sender_until = clock_timestamp() + interval '6 seconds', rest_until = NULL
-         WHERE id = $1`,
+         WHERE id = $1 RETURNING sender_until::text AS until`,
         [lane.id, claimId],
       );
-    const disown = () => service.db.query('UPDATE webhooks SET sender_id = NULL WHERE id = $1', [lane.id]);
+      return row.until;
+    };
+    const disown = (db: EntityManager = service.db.manager) =>
+      db.query('UPDATE webhooks SET sender_id = NULL WHERE id = $1', [lane.id]);
     const isTaken = async (): Promise<boolean> => {
       const [row] = await service.db.query<{ taken: boolean }[]>(
         'SELECT sender_until IS NOT NULL AS taken FROM webhooks WHERE id = $1',
@@ -199,7 +211,7 @@ describe('Webhooks, of which something else is true by now', () => {
       return row!.taken;
     };
 
-    it.each<[string, (lanes: Lanes) => Promise<void>]>([
+    it.each<[string, (lanes: Lanes) => Promise<unknown>]>([
       ['released', (lanes) => lanes.release(lane)],
       ['released for a while', (lanes) => lanes.release(lane, 1_000)],
       ['left to rest', (lanes) => lanes.rest(lane, { arrived: false })],
@@ -214,16 +226,41 @@ describe('Webhooks, of which something else is true by now', () => {
       expect(await isTaken()).toBe(true);
     });
 
-    it('are not let go of by whoever had it too long ago', async () => {
+    it('are not let go of by whoever had it too long ago, and asks for more', async () => {
       const lanes = service.app.get(Lanes);
-      await disown();
       lane.claimedUntil = performance.now() - 1;
+      await held(newId());
+      await disown();
+      expect(await lanes.next(lane, 1)).toEqual([]);
       await lanes.release(lane);
       await lanes.rest(lane, { arrived: false });
       expect(await isTaken()).toBe(true);
     });
 
-    it.each<[string, (lanes: Lanes) => Promise<void>]>([
+    it('are not let go of by whoever waits for the database until it is so', async () => {
+      const runner = service.db.createQueryRunner();
+      await runner.startTransaction();
+      await disown(runner.manager);
+      const release = service.app.get(Lanes).release(lane);
+      await waitingForLocks(service, 1);
+      await held(newId(), runner.manager);
+      await disown(runner.manager);
+      await runner.commitTransaction();
+      await runner.release();
+      await release;
+      expect(await isTaken()).toBe(true);
+    });
+
+    it('are let go of by whoever was disowned having asked for more', async () => {
+      const lanes = service.app.get(Lanes);
+      expect(await lanes.next(lane, 1)).toEqual([]);
+      await disown();
+      expect(await lanes.next(lane, 1)).toEqual([]);
+      await lanes.release(lane);
+      expect(await isTaken()).toBe(false);
+    });
+
+    it.each<[string, (lanes: Lanes) => Promise<unknown>]>([
       ['releases', (lanes) => lanes.release(lane, 60_000)],
       ['would have left', (lanes) => lanes.rest(lane, { arrived: false })],
     ])('are free, and do not rest, when whoever was disowned %s it', async (_what, letGo) => {

@@ -1,11 +1,22 @@
 import { Logger, LoggerService } from '@nestjs/common';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { KMS, Kms } from '../src/infra/kms/kms';
+import { DeliveryResults } from '../src/webhooks/sending/delivery-results.service';
 import { Lanes } from '../src/webhooks/sending/lanes.service';
 import { SendingDatabase } from '../src/webhooks/sending/sending-database';
 import { WebhookSecrets } from '../src/webhooks/webhook-secrets.service';
 import { eventually, startService, TestService } from './support/app';
-import { deliveriesOf, happen, laneOf, newWebhook, Receiver, startReceiver } from './support/webhook-world';
+import { newAdministrator } from './support/people';
+import {
+  deliveriesOf,
+  happen,
+  laneOf,
+  NewWebhook,
+  newWebhook,
+  Receiver,
+  startReceiver,
+} from './support/webhook-world';
+import { WebhookAdministration } from './support/webhooks';
 
 /** Longer than a claim is good for before the first request, and shorter than the claim. */
 const SLOW_MS = 4_300;
@@ -38,6 +49,20 @@ describe('Webhooks, while what sending needs answers slowly,', () => {
       'the delivery',
       timeoutMs,
     );
+
+  /** A webhook that rests, and for which so much has happened. */
+  const waiting = async (count: number): Promise<NewWebhook> => {
+    const webhook = await newWebhook(service, receiver.url);
+    await service.db.query(`UPDATE webhooks SET rest_until = now() + interval '1 hour' WHERE id = $1`, [
+      webhook.id,
+    ]);
+    await happen(service, count);
+    await eventually(
+      async () => (await deliveriesOf(service.db, webhook.id)).length === count,
+      'the fan-out',
+    );
+    return webhook;
+  };
 
   it('are sent to all the same when the KMS takes seconds to open the secret', async () => {
     const webhook = await newWebhook(service, receiver.url);
@@ -110,6 +135,67 @@ describe('Webhooks, while what sending needs answers slowly,', () => {
     } finally {
       Logger.overrideLogger(false);
     }
+  });
+
+  it('are sent at once, and nothing is given up, when the secret that could not be opened is rotated meanwhile', async () => {
+    const hooks = new WebhookAdministration(service, await newAdministrator(service));
+    const webhook = await waiting(1);
+    await service.db.query(`UPDATE webhook_deliveries SET give_up_at = now() WHERE webhook_id = $1`, [
+      webhook.id,
+    ]);
+    const secrets = service.app.get(WebhookSecrets);
+    const of = secrets.of.bind(secrets);
+    jest.spyOn(secrets, 'of').mockImplementationOnce(async (id) => {
+      const found = of(id);
+      await found.catch(() => undefined);
+      await hooks.rotate(id).expect(200);
+      return found;
+    });
+    await service.db.query(
+      `UPDATE webhooks SET wrapped_secret = '\\x00', failures = 9, failing_since = now() - interval '2 days',
+         rest_until = NULL WHERE id = $1`,
+      [webhook.id],
+    );
+    expect(await arrived(webhook.id)).toMatchObject({ attempts: 1 });
+  });
+
+  it('are sent nothing more at the address they had when an answer from before is the last to come', async () => {
+    const webhook = await waiting(12);
+    const open: (() => void)[] = [];
+    receiver.answer((response, { path }) => {
+      const finish = () => response.writeHead(204).end();
+      if (path.startsWith('/events')) open.push(finish);
+      else finish();
+    });
+    const results = service.app.get(DeliveryResults);
+    const delivered = results.delivered.bind(results);
+    const answers: boolean[] = [];
+    const until = (count: number) => eventually(() => Promise.resolve(answers.length === count), 'an answer');
+    jest.spyOn(results, 'delivered').mockImplementation(async (...tried) => {
+      const wantsMore = await delivered(...tried);
+      // The first one is on its way until the second has come.
+      if (answers.push(wantsMore) === 1) await until(2).then(() => sleep(50));
+      return wantsMore;
+    });
+    await service.db.query('UPDATE webhooks SET rest_until = NULL WHERE id = $1', [webhook.id]);
+    await eventually(() => Promise.resolve(open.length === 4), 'as many requests as there may be');
+    open[0]!();
+    await until(1);
+    await service.db.query(
+      `UPDATE webhooks SET url = replace(url, '/events', '/moved'), sender_id = NULL WHERE id = $1`,
+      [webhook.id],
+    );
+    open[1]!();
+    await until(2);
+    expect(answers).toEqual([true, false]);
+    await sleep(200);
+    expect(receiver.received.map(({ path }) => path)).toEqual(Array(4).fill('/events?token=url-canary'));
+    for (const finish of open.slice(2)) finish();
+    await eventually(
+      async () => (await deliveriesOf(service.db, webhook.id)).every((one) => one.status === 'delivered'),
+      'all of them',
+    );
+    expect(receiver.received).toHaveLength(12);
   });
 
   it('are sent to all the same when the database is kept by other lanes for seconds, each time', async () => {

@@ -154,7 +154,7 @@ describe('Deliveries of webhooks, as they rest', () => {
     const lanes = new Lanes(service.config, new SendingDatabase(explaining), service.app.get(Clock));
     const claimId = newId();
     await service.db.query('UPDATE webhooks SET sender_id = $2 WHERE id = $1', [id, claimId]);
-    await lanes.next({ id, claimId, failures: 0, claimedUntil: 0 }, 20);
+    await lanes.next({ id, claimId, failures: 0, claimedUntil: 0, heldUntil: 'now' }, 20);
     const text = plan.join('\n');
     expect(text).toContain('Index Scan using webhook_deliveries_order');
     expect(text).not.toMatch(/Seq Scan on webhook_deliveries|rows=50000/);

@@ -6,7 +6,7 @@ import { IdentifiedCaller } from '../common/caller';
 import { Clock } from '../common/clock';
 import { notFound } from '../common/common.errors';
 import { CONFIG, Config } from '../config/config';
-import { lockWebhook } from './stored-webhooks';
+import { DISOWNED, lockWebhook } from './stored-webhooks';
 import { DELIVERY_COLUMNS, DeliveryStatus, WebhookDelivery } from './webhook';
 import { ReplayedDeliveries, WebhookDeliveryItem } from './webhook-deliveries.dto';
 import { deliveryItem } from './webhook-item';
@@ -67,7 +67,7 @@ export class ReplayWebhookDeliveries {
     });
   }
 
-  /** Whoever replays thinks that the receiver is back: what it was left alone for is over. */
+  /** Whoever replays thinks that the receiver is back: what it was left alone for is over, and what is under way is no reason. */
   private async change<T>(
     caller: IdentifiedCaller,
     webhookId: string,
@@ -77,7 +77,7 @@ export class ReplayWebhookDeliveries {
     return this.db.transaction(async (tx) => {
       await lockWebhook(tx, webhookId);
       await this.authority.requireNow(tx, caller, ['webhook:manage']);
-      await tx.query(`UPDATE webhooks SET rest_until = NULL WHERE id = $1`, [webhookId]);
+      await tx.query(`UPDATE webhooks SET ${DISOWNED} WHERE id = $1`, [webhookId]);
       return work(tx);
     });
   }

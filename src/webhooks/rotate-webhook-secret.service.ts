@@ -6,7 +6,7 @@ import { AuthenticatedCaller } from '../common/caller';
 import { Clock } from '../common/clock';
 import { conflict } from '../common/common.errors';
 import { Events } from '../infra/events/events';
-import { lockWebhook, webhookById } from './stored-webhooks';
+import { DISOWNED, lockWebhook, webhookById } from './stored-webhooks';
 import { Webhook } from './webhook';
 import { webhookItem } from './webhook-item';
 import { WebhookSecrets } from './webhook-secrets.service';
@@ -51,10 +51,10 @@ export class RotateWebhookSecret {
     wrapped: Buffer,
   ): Promise<void> {
     const now = this.clock.now();
-    // One whose secret could not be opened is not kept waiting.
+    // One whose secret could not be opened is not kept waiting; nor one that refused what the former one signed.
     await tx.query(
       `UPDATE webhooks SET wrapped_previous_secret = wrapped_secret, previous_secret_until = $3, wrapped_secret = $2,
-         updated_at = $4, rest_until = NULL
+         updated_at = $4, ${DISOWNED}
        WHERE id = $1`,
       [webhookId, wrapped, new Date(now + BOTH_SIGN_MS), new Date(now)],
     );

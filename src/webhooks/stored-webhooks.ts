@@ -3,6 +3,12 @@ import { notFound } from '../common/common.errors';
 import { Webhook, WEBHOOK_COLUMNS } from './webhook';
 import { ShownWebhook } from './webhook-item';
 
+/**
+ * Set by whoever has done something about what failed: nothing is kept waiting, not for a request that is under way and
+ * fails, either. Whoever sends is disowned, but keeps the lane (`sender_until`) until nothing is under way.
+ */
+export const DISOWNED = 'rest_until = NULL, sender_id = NULL';
+
 /** With the newest event that has arrived, which an index finds at once. */
 const SHOWN = `
   SELECT ${WEBHOOK_COLUMNS}, newest.event_id AS "deliveredEventId", newest.finished_at AS "deliveredAt"

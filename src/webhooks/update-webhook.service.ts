@@ -5,7 +5,7 @@ import { requirePermission } from '../authz/require-permission';
 import { AuthenticatedCaller } from '../common/caller';
 import { Clock } from '../common/clock';
 import { Events } from '../infra/events/events';
-import { lockWebhook, webhookById } from './stored-webhooks';
+import { DISOWNED, lockWebhook, webhookById } from './stored-webhooks';
 import { Webhook } from './webhook';
 import { ReadWebhookFields, WebhookFields } from './read-webhook-fields.service';
 import { webhookItem } from './webhook-item';
@@ -67,13 +67,11 @@ export class UpdateWebhook {
        WHERE id = $1`,
       [after.id, after.url, after.description, after.eventTypes, after.enabled, now, isBack],
     );
-    // Whoever has repaired a receiver, or named another, is not kept waiting: not for a request that is under way and
-    // fails, either. Whoever sends is disowned, but keeps the lane (`sender_until`) until nothing is under way.
+    // Whoever has repaired a receiver, or named another, is not kept waiting.
     if (isBack || after.url !== before.url) {
-      await tx.query(
-        `UPDATE webhooks SET failing_since = NULL, failures = 0, rest_until = NULL, sender_id = NULL WHERE id = $1`,
-        [after.id],
-      );
+      await tx.query(`UPDATE webhooks SET failing_since = NULL, failures = 0, ${DISOWNED} WHERE id = $1`, [
+        after.id,
+      ]);
       // Nor for what has failed before. Only what was tried lies ahead, an hour at most, and `webhook_deliveries_due` finds
       // it: of a million that wait hardly any was.
       await tx.query(

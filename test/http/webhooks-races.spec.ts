@@ -4,8 +4,20 @@ import { eventually, startService, TestService } from '../support/app';
 import { setRoles, waitingForLocks } from '../support/authority';
 import { newAdministrator, newSignedIn, SignedIn } from '../support/people';
 import { expectProblem } from '../support/problem';
-import { deliveriesOf, happen, laneOf, ok, Receiver, says, startReceiver } from '../support/webhook-world';
+import {
+  Answering,
+  deliveriesOf,
+  happen,
+  laneOf,
+  ok,
+  Receiver,
+  says,
+  startReceiver,
+} from '../support/webhook-world';
 import { addDeliveries, WebhookAdministration, webhookEvents } from '../support/webhooks';
+
+/** Where receivers are at first. */
+const HERE = '/events?token=url-canary';
 
 const twenty = <T>(work: (index: number) => PromiseLike<T>): Promise<T[]> =>
   Promise.all(Array.from({ length: 20 }, (_, index) => work(index)));
@@ -214,72 +226,80 @@ describe('Webhooks, when several things happen to them at once,', () => {
     expect(receiver.received.map((one) => one.id)).toEqual([first, last]);
   });
 
-  it('owe the new address what the old one was asked, whatever the old one says then', async () => {
-    for (const late of [says(503, { 'Retry-After': '3600' }), says(410), says(500)]) {
-      const { id } = await hooks.make({ url: receiver.url, event_types: ['user.updated'] });
-      receiver.received.length = 0;
-      const paths: string[] = [];
-      let finish: () => void = () => undefined;
-      receiver.answer((response, received, request) => {
-        paths.push(request.url!);
-        if (request.url === '/moved') return void ok(response, received, request);
-        finish = () => late(response, received, request);
-      });
-      const [eventId] = await happen(service);
-      await eventually(() => Promise.resolve(paths.length === 1), 'the first request');
-      await hooks.update(id, { url: receiver.url.replace(/\/events.*/, '/moved') }).expect(200);
-      finish();
-      const began = performance.now();
-      await eventually(() => Promise.resolve(paths.includes('/moved')), 'the event at the new address');
-      expect(performance.now() - began).toBeLessThan(3_000);
-      expect(receiver.received.map((one) => one.id)).toEqual([eventId, eventId]);
-      const told = await eventually(async () => {
-        const [one] = await deliveriesOf(service.db, id);
-        return one!.status !== 'pending' && one;
-      }, 'the delivery');
-      expect(told).toMatchObject({ status: 'delivered', attempts: 2, last_status: 204 });
-      expect(await laneOf(service.db, id)).toMatchObject({
-        enabled: true,
-        failures: 0,
-        failing_since: null,
-        rest_until: null,
-      });
-      await hooks.remove(id).expect(204);
-    }
-  });
+  /** A webhook that has failed for long, and the request that is to tell whether it still does. Others are answered well. */
+  const underWay = async () => {
+    const { id } = await hooks.make({ url: receiver.url, event_types: ['user.updated'] });
+    await service.db.query('UPDATE webhooks SET failures = 9, failing_since = now() WHERE id = $1', [id]);
+    receiver.received.length = 0;
+    const asked = new Promise<(late: Answering) => unknown>((resolve) =>
+      receiver.answer((...request) => {
+        receiver.answer(ok);
+        resolve((late) => late(...request));
+      }),
+    );
+    const [eventId] = await happen(service);
+    return { id, eventId, finish: await asked };
+  };
+  const asGoodAsNew = { enabled: true, failures: 0, failing_since: null, rest_until: null };
+  /** And forgets it: there is no such event. */
+  const replayOne = async (id: string) => {
+    const [delivery] = await addDeliveries(service, id, 'dead');
+    await hooks.replay(id, delivery!).expect(200);
+    await service.db.query('DELETE FROM webhook_deliveries WHERE id = $1', [delivery]);
+  };
 
-  it('are neither left alone nor disabled for what was asked before they were enabled again', async () => {
-    for (const late of [says(503, { 'Retry-After': '3600' }), says(410)]) {
-      const { id } = await hooks.make({ url: receiver.url, event_types: ['user.updated'] });
-      receiver.received.length = 0;
-      let finish: () => void = () => undefined;
-      receiver.answer((response, received, request) => {
-        finish = () => late(response, received, request);
-      });
-      const [first] = await happen(service);
-      await eventually(() => Promise.resolve(receiver.received.length === 1), 'the first request');
-      await hooks.update(id, { enabled: false }).expect(200);
-      await hooks.update(id, { enabled: true }).expect(200);
-      receiver.answer(ok);
-      finish();
-      const [second] = await happen(service);
-      const began = performance.now();
-      await eventually(
-        async () =>
-          (await deliveriesOf(service.db, id)).filter((one) => one.status === 'delivered').length === 2,
-        'what failed, and the next event',
-      );
-      expect((await deliveriesOf(service.db, id)).map((one) => one.attempts)).toEqual([2, 1]);
-      expect(performance.now() - began).toBeLessThan(3_000);
-      expect(receiver.received.map((one) => one.id).sort()).toEqual([first, first, second].sort());
-      expect(await laneOf(service.db, id)).toMatchObject({
-        enabled: true,
-        failures: 0,
-        failing_since: null,
-        rest_until: null,
-      });
-      await hooks.remove(id).expect(204);
-    }
+  it.each<[string, string, (id: string) => PromiseLike<unknown>]>([
+    [
+      'they got another address',
+      '/moved',
+      (id) => hooks.update(id, { url: new URL('/moved', receiver.url) }).expect(200),
+    ],
+    [
+      'they were enabled again',
+      HERE,
+      async (id) => {
+        for (const enabled of [false, true]) await hooks.update(id, { enabled }).expect(200);
+      },
+    ],
+    ['something was replayed', HERE, replayOne],
+    ['everything was replayed', HERE, (id) => hooks.replayAll(id).expect(200)],
+    ['their secret was rotated', HERE, (id) => hooks.rotate(id).expect(200)],
+  ])(
+    'are neither left alone nor disabled for what was asked before %s, and owe it',
+    async (_, path, change) => {
+      for (const late of [says(503, { 'Retry-After': '3600' }), says(410)]) {
+        const { id, eventId: first, finish } = await underWay();
+        await change(id);
+        finish(late);
+        const began = performance.now();
+        const [second] = await happen(service);
+        const all = await eventually(async () => {
+          const two = await deliveriesOf(service.db, id);
+          return two.filter((one) => one.status === 'delivered').length === 2 && two;
+        }, 'what failed, and the next event');
+        expect(performance.now() - began).toBeLessThan(3_000);
+        expect(all.map((one) => [one.attempts, one.last_status])).toEqual([
+          [2, 204],
+          [1, 204],
+        ]);
+        const [, ...again] = receiver.received;
+        expect(again.map((one) => `${one.id} ${one.path}`).sort()).toEqual([
+          `${first} ${path}`,
+          `${second} ${path}`,
+        ]);
+        expect(await laneOf(service.db, id)).toMatchObject(asGoodAsNew);
+        await hooks.remove(id).expect(204);
+      }
+    },
+  );
+
+  it('fail no longer when what was asked before a replay arrives', async () => {
+    const { id, finish } = await underWay();
+    await hooks.replayAll(id).expect(200);
+    finish(ok);
+    await eventually(async () => (await laneOf(service.db, id)).failing_since === null, 'the lane');
+    expect(await laneOf(service.db, id)).toMatchObject(asGoodAsNew);
+    expect(receiver.received).toHaveLength(1);
   });
 
   it.each<[string, (url: string) => object[]]>([

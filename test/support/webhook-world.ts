@@ -12,6 +12,8 @@ import { TestService } from './app';
 /** What a receiver was sent. */
 export interface Received {
   id: string;
+  /** With the query. */
+  path: string;
   headers: IncomingHttpHeaders;
   text: string;
   body: Record<string, unknown> & { data: Record<string, unknown> };
@@ -42,8 +44,9 @@ export async function startReceiver(): Promise<Receiver> {
   let act = ok;
   const take = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const text = (await buffer(request)).toString();
-    const { headers } = request;
-    const one = { id: String(headers['webhook-id']), headers, text, body: JSON.parse(text), at: Date.now() };
+    const { headers, url: path } = request;
+    const id = String(headers['webhook-id']);
+    const one = { id, path: path!, headers, text, body: JSON.parse(text), at: Date.now() };
     received.push(one);
     act(response, one, request);
   };

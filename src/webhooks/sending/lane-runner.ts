@@ -114,8 +114,9 @@ export class LaneRunner {
   }
 
   private async rest(lane: Lane, { arrived, failure }: Omit<Tally, 'begun'>): Promise<void> {
-    await this.lanes.rest(lane, { arrived, atLeastMs: failure?.retryAfterMs });
-    await this.results.giveUpExpired(lane.id);
+    const rests = await this.lanes.rest(lane, { arrived, atLeastMs: failure?.retryAfterMs });
+    // Who has repaired it meanwhile has it tried first.
+    if (rests) await this.results.giveUpExpired(lane.id);
   }
 
   /** Whether the claim does not outlive another try. */
@@ -139,7 +140,8 @@ export class LaneRunner {
       for (const delivery of waiting) {
         if (isOver || tally.failure || ending.soon.aborted || this.isLate(lane)) return;
         tally.begun = true;
-        isOver ||= !(await this.sendOne(lane, delivery, secrets, { ending, tally }));
+        // Not `||=`, which forgets that another one was told to stop while this one waited.
+        if (!(await this.sendOne(lane, delivery, secrets, { ending, tally }))) isOver = true;
       }
     };
     const workers = Array.from({ length: AT_ONCE }, () => worker().finally(() => (isOver = true)));
