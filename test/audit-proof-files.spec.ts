@@ -156,6 +156,27 @@ describe('an export of the chain', () => {
     await expect((await world.copy()).verifyFile(join(world.folder, 'none'))).rejects.toThrow(CannotCheck);
   });
 
+  it('is checked with the keys that can be read, of those from elsewhere', async () => {
+    const copy = await world.copy();
+    const file = await copy.export();
+    const own = lines.flatMap((line) =>
+      line.startsWith('{"key"') ? [(JSON.parse(line) as ExportLine).key] : [],
+    );
+    const unreadable: object[] = [
+      { kid: 'x', kty: 'RSA' },
+      { ...own[0], n: '' },
+      { ...own[0], n: 7 },
+      { ...own[0], key_ops: ['sign'] },
+    ];
+    for (const key of unreadable as AuditKey[]) {
+      const mixed = await copy.verifyFile(file, { keys: [key, ...own] });
+      const alone = await copy.verifyFile(file, { keys: [key] });
+      const live = await copy.verify({}, { keys: [key] });
+      expect([verdict(mixed), verdict(alone), verdict(live)]).toEqual(['as it was', 'seal@5', 'seal@5']);
+      expect(alone.findings.first!.detail).toContain('there is no key');
+    }
+  });
+
   it('holds the days that were asked for, from the seal before on', async () => {
     const copy = await world.copy();
     for (const [range, links] of [

@@ -79,6 +79,19 @@ describe('a line of an export', () => {
   });
 
   it.each([
+    ['no modulus', /"n":"[^"]+",?/, ''],
+    ['an empty modulus', /"n":"[^"]+"/, '"n":""'],
+  ])('is told of where it is a key that cannot be read, and hides nothing else: %s', async (_, from, to) => {
+    const index = lines.findIndex((line) => line.startsWith('{"key"'));
+    const key = lines[index]!.replace(from, to).replace(',}', '}');
+    expect(key).not.toBe(lines[index]);
+    const added = lines.toSpliced(index, 0, key);
+    expect(await verify([...added, ''].join('\n'))).toBe('changed@none');
+    expect(await verify([...added, ''].join('\n').replace('"b":1.5', '"b":2'))).toBe('changed@1');
+    expect(await verify([...lines.with(index, key), ''].join('\n'))).toMatch(/^seal@/);
+  });
+
+  it.each([
     ['beside it', '{"end"', `{"event":${FORGED},"end"`],
     ['in it', '{"end":{', `{"end":{"note":"forged",`],
     ['in its head', '"head":{', `"head":{"note":"forged",`],

@@ -1,6 +1,7 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { newId } from '../src/common/ids';
+import { CannotCheck } from '../src/audit/proof/proof-source';
 import { proofText } from '../src/audit/proof/proof-text';
 import { ProofOptions, ProofReport } from '../src/audit/proof/verify-chain';
 import { CanonicalEvent, eventHash, linkHash } from '../src/infra/events/chain-hash';
@@ -12,6 +13,7 @@ const DAYS = { [-3]: 3, [-2]: 3, [-1]: 4, 0: 1 };
 
 interface ExportLine {
   to?: string | null;
+  exported_at?: string;
   link?: { position: number; day: string; hash: string; event: CanonicalEvent };
   seal?: { day: string; jws: string };
   key?: AuditKey;
@@ -46,9 +48,12 @@ describe('the end of an export', () => {
   };
   const textOf = (all: object[], tail = ''): string =>
     all.map((line) => `${JSON.stringify(line)}\n`).join('') + tail;
-  /** Of the first so many links, as if it had been asked for up to a day; with the seals up to another. */
+  /**
+   * Of the first so many links, as if it had been asked for up to a day; with the seals up to another. Written when clocks
+   * that differ agreed that yesterday was over.
+   */
   const cut = (links: number, to: number, sealedUntil: number, more: ExportLine[] = []): ExportLine[] => [
-    { ...lines[0], to: dayFromToday(to) },
+    { ...lines[0], to: dayFromToday(to), exported_at: `${dayFromToday(0)}T00:02:00.000Z` },
     ...lines.filter(({ key, seal }) => key ?? (seal && seal.day <= dayFromToday(sealedUntil))),
     ...lines.filter(({ link }) => link && link.position <= links),
     ...more,
@@ -153,6 +158,20 @@ describe('the end of an export', () => {
       expect(verdict(await proofOf(textOf(cut(links, to, sealed))))).toBe(is);
     },
   );
+
+  it('may be before links of a day that was over by the clock of the command alone, and the verdict says so', async () => {
+    const [header, ...rest] = cut(9, -1, -2);
+    const verdictAt = async (exportedAt: string): Promise<string> => {
+      const report = await proofOf(textOf([{ ...header, exported_at: exportedAt }, ...rest]));
+      return `${verdict(report)}: ${proofText(report).split('\n')[0]}`;
+    };
+    for (const time of ['00:00:00.000', '00:01:59.999'])
+      expect(await verdictAt(`${dayFromToday(0)}T${time}Z`)).toBe(
+        `as it was: Everything up to ${dayFromToday(-2)} is as it was.`,
+      );
+    expect(await verdictAt(`${dayFromToday(0)}T00:02:00.000Z`)).toMatch(/^removed@10: NOT/);
+    await expect(verdictAt('soon')).rejects.toThrow(CannotCheck);
+  });
 });
 
 describe('a day that there is not', () => {

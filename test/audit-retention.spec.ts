@@ -1,6 +1,7 @@
 import { Client } from 'pg';
 import { DropMonths, MustStay } from '../src/audit/retention/drop-months';
 import { FleetJobs } from '../src/infra/jobs/fleet-jobs';
+import { CannotCheck } from '../src/audit/proof/proof-source';
 import { proofText } from '../src/audit/proof/proof-text';
 import { addMonths } from '../src/audit/seals/utc-day';
 import { Clock } from '../src/common/clock';
@@ -95,6 +96,31 @@ describe('retention', () => {
     }
   });
 
+  it('ends the count in PostgreSQL as well, when the instance that counts is told to stop', async () => {
+    const copy = await world.copy();
+    const { DATABASE_URL: databaseUrl, REDIS_URL: redisUrl, LOCAL_KMS_KEY_PATH } = copy.config;
+    const stores = { databaseUrl, redisUrl, drop: async () => undefined };
+    const reader = new Client({ connectionString: databaseUrl });
+    await reader.connect();
+    const counting = async (): Promise<number> => {
+      const rows = await copy.attack(
+        `SELECT 1 FROM pg_stat_activity WHERE application_name LIKE '%:retention' AND datname = current_database()
+           AND state = 'active' AND query LIKE '%count(*) FROM events%'`,
+      );
+      return rows.length;
+    };
+    try {
+      await reader.query('BEGIN');
+      await reader.query(`LOCK TABLE ${name('events', monthsAgo(2))} IN ACCESS EXCLUSIVE MODE`);
+      const service = await startService({ LOCAL_KMS_KEY_PATH, AUDIT_RETENTION_MONTHS: '1' }, stores);
+      await eventually(async () => (await counting()) === 1, 'the count').finally(() => service.stop());
+      expect(await counting()).toBe(0);
+    } finally {
+      await reader.end();
+    }
+    expect((await copy.verify()).events).toBe(11);
+  });
+
   it('tells before what would go', async () => {
     const copy = await world.copy();
     const { DATABASE_URL: databaseUrl, REDIS_URL: redisUrl } = copy.config;
@@ -162,8 +188,11 @@ describe('retention', () => {
     ).toEqual([{ actor: 'system', priority: 'high', data: { before: monthsAgo(1), events: 6 } }]);
     const live = await copy.verify();
     expect([verdict(live), live.dropped, live.isDroppedProved]).toEqual(['as it was', 3, true]);
-    const file = await copy.verifyFile(await copy.export());
-    expect([verdict(file), file.dropped, file.events]).toEqual(['as it was', 3, live.events]);
+    // No seal covers today: whoever has the file could have put in what says so.
+    const [today, left] = [await copy.export(), await copy.export({ from: monthsAgo(1) })];
+    await expect(copy.verifyFile(today)).rejects.toThrow(CannotCheck);
+    const file = await copy.verifyFile(left);
+    expect([verdict(file), file.dropped, file.events]).toEqual(['as it was', 0, live.events]);
     // What was exported before still proves the months that are gone.
     expect(verdict(await copy.verifyFile(all))).toBe('as it was');
 

@@ -15,8 +15,10 @@ export class EventCheck {
   erased = 0;
   /** Links whose event was dropped on purpose. */
   dropped = 0;
-  /** Events before this day were dropped on purpose, as events of the chain say. */
-  said: string | null = null;
+  /** Of these, such as only a word says that nothing proves. */
+  doubted = 0;
+  /** Before which days events were dropped on purpose, as events of the chain say: each later than those before it. */
+  private readonly words: { before: string; position: number }[] = [];
   /** Links without their event, by the event's month: only what comes later says whether it was dropped. */
   private readonly gone = new Map<string, { first: Finding; count: number }>();
   private newestDay = '';
@@ -30,7 +32,7 @@ export class EventCheck {
     this.events++;
     const day = event.timestamp.slice(0, 10);
     if (day > this.newestDay && isDay(day)) this.newestDay = day;
-    if (event.event_type === 'audit.dropped') this.said = later(this.said, droppedBefore(event));
+    if (event.event_type === 'audit.dropped') this.word(droppedBefore(event), link.position);
     if (!link.personal) return;
     const digests = (event.personal_digests ?? {}) as Record<string, unknown>;
     for (const [part, digest] of Object.entries(digests)) {
@@ -45,16 +47,28 @@ export class EventCheck {
     }
   }
 
+  /** Before which day events were dropped on purpose, as events of the chain up to a position say. */
+  saidUntil(position: number): string | null {
+    return this.words.findLast((word) => word.position <= position)?.before ?? null;
+  }
+
   /**
    * Tells what was dropped on purpose from what was removed.
-   * @param elsewhere what is said beside the events of the chain; it is believed.
+   * @param said before which day they were dropped. @param proved the same, as far as it is proved.
    */
-  end(elsewhere: string | null): void {
-    this.said = later(this.said, elsewhere);
+  end(said: string | null, proved: string | null): void {
     for (const [month, { first, count }] of this.gone) {
-      if (this.said && month < this.said.slice(0, 7)) this.dropped += count;
-      else this.findings.add(first, count);
+      if (!isBefore(month, said)) this.findings.add(first, count);
+      else {
+        this.dropped += count;
+        if (!isBefore(month, proved)) this.doubted += count;
+      }
     }
+  }
+
+  private word(before: string | null, position: number): void {
+    const last = this.words.at(-1)?.before ?? null;
+    if (before !== null && laterDay(last, before) !== last) this.words.push({ before, position });
   }
 
   private missing(link: ChainLink): void {
@@ -71,8 +85,10 @@ export class EventCheck {
   }
 }
 
+const isBefore = (month: string, day: string | null): boolean => day !== null && month < day.slice(0, 7);
+
 /** The later of two days; what is no day does not count. */
-function later(day: string | null, other: string | null): string | null {
+export function laterDay(day: string | null, other: string | null): string | null {
   return other !== null && isDay(other) && (!day || other > day) ? other : day;
 }
 

@@ -16,7 +16,7 @@ export const headerLine = z.object({
   format: z.literal(EXPORT_FORMAT),
   version: z.literal(EXPORT_VERSION),
   issuer: z.string(),
-  exported_at: z.string(),
+  exported_at: z.iso.datetime(),
   from: day.nullable(),
   to: day.nullable(),
   dropped_before: day.nullable(),

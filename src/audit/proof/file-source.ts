@@ -15,8 +15,10 @@ import {
 import { fileLines } from './file-lines';
 import { Finding, Findings } from './finding';
 import { doubtOf, hasMore } from './line-doubt';
-import { CannotCheck, ChainLink, ProofEnd, ProofRangeEnd, ProofSource, ProofStart } from './proof-source';
+import { endOfExport } from './proof-range';
+import { CannotCheck, ChainLink, ProofEnd, ProofSource, ProofStart } from './proof-source';
 import { SeenIds } from './seen-ids';
+import { readKey } from './trusted-keys';
 
 const BATCH = 500;
 
@@ -52,7 +54,8 @@ export class FileSource implements ProofSource {
       const line = (this.pending = await this.next());
       if (line?.key !== undefined) {
         const key = this.read(exportedKeyLine, line.key, findings);
-        if (key) keys.push(key);
+        if (key && !(await readKey(key))) this.noKeyOrSeal(findings);
+        else if (key) keys.push(key);
       } else if (line?.seal !== undefined) {
         const seal = this.read(sealLine, line.seal, findings);
         if (seal) seals.push(fromSealLine(seal));
@@ -69,11 +72,12 @@ export class FileSource implements ProofSource {
       from: header.from,
       to: header.to,
       droppedBefore: header.dropped_before,
+      // An event after the end may say so; not to be called removed, nor to be believed.
       droppedElsewhere: header.to && header.dropped_before,
       keys,
       seals,
       start: { position: header.start.position, hash: Buffer.from(header.start.hash, 'hex') },
-      end: endOf(header, seals),
+      end: endOfExport(header, seals),
       expected: header.links,
     };
   }
@@ -149,6 +153,12 @@ export class FileSource implements ProofSource {
     findings.add({ kind, position: this.position, day: null, eventId: null, detail, ...at });
   }
 
+  private noKeyOrSeal(findings: Findings): void {
+    this.report(findings, 'changed', `line ${this.number} is no key or seal of an export`, {
+      position: null,
+    });
+  }
+
   private async header(findings: Findings): Promise<HeaderLine> {
     const line = await this.next();
     const header = headerLine.safeParse(line).success && this.read(headerLine, line, findings);
@@ -193,9 +203,7 @@ export class FileSource implements ProofSource {
   ): T | null {
     const parsed = schema.safeParse(line);
     if (!parsed.success) {
-      this.report(findings, 'changed', `line ${this.number} is no key or seal of an export`, {
-        position: null,
-      });
+      this.noKeyOrSeal(findings);
       return null;
     }
     const doubt =
@@ -203,13 +211,4 @@ export class FileSource implements ProofSource {
     if (doubt) this.report(findings, 'changed', `line ${this.number} ${doubt}`, { position: null });
     return parsed.data;
   }
-}
-
-/**
- * Up to which day the file has all seals, and all links. Nothing in it is signed that says so: the report tells what this
- * leaves out. A day that was over when it was written has all its links, but was perhaps not sealed yet.
- */
-function endOf({ to, exported_at: exportedAt }: HeaderLine, seals: readonly Seal[]): ProofRangeEnd {
-  const isOver = to !== null && to < exportedAt.slice(0, 10);
-  return { day: seals.at(-1)?.day ?? '', linkedUntil: isOver ? to : '', of: 'export' };
 }

@@ -1,7 +1,9 @@
 import { CHAIN_START } from '../../infra/events/chain-hash';
 import { Seal } from '../seals/seal';
 import { addMonths } from '../seals/utc-day';
-import { ChainPlace } from './proof-source';
+import { HeaderLine } from './export-format';
+import { ChainPlace, ProofRangeEnd } from './proof-source';
+import { CLOCK_LEEWAY_SECONDS } from './trusted-keys';
 
 export interface DayRange {
   from: string | null;
@@ -25,4 +27,18 @@ export function startOfProof(
   const first = [from, dropped].reduce((later, day) => (day && (!later || day > later) ? day : later), null);
   const seal = first ? seals.findLast(({ day }) => day < first) : undefined;
   return seal ? { position: seal.lastPosition, hash: seal.head } : { position: 0, hash: CHAIN_START };
+}
+
+/**
+ * Up to which day an export has all seals, and all links. Nothing in it is signed that says so: the report tells what this
+ * leaves out. A day that was over when it was written has all its links, but was perhaps not sealed yet. Days of links are
+ * by PostgreSQL's clock, and just before midnight one may be on its way: only when other clocks agree is a day over.
+ */
+export function endOfExport(
+  { to, exported_at: exportedAt }: HeaderLine,
+  seals: readonly Seal[],
+): ProofRangeEnd {
+  const agreed = new Date(Date.parse(exportedAt) - CLOCK_LEEWAY_SECONDS * 1000);
+  const isOver = to !== null && to < agreed.toISOString().slice(0, 10);
+  return { day: seals.at(-1)?.day ?? '', linkedUntil: isOver ? to : '', of: 'export' };
 }

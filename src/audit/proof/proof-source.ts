@@ -37,7 +37,10 @@ export interface ProofStart {
   to: string | null;
   /** Events before this day were dropped on purpose: what the source claims, and events of the chain have to say too. */
   droppedBefore: string | null;
-  /** The same, as events say that are not among the links that follow: they wait for theirs, or are after the range. */
+  /**
+   * The same, as events say that are not among the links that follow: they wait for theirs, or are after the range. Of a
+   * file that ends before the newest link: as its header says they do, which proves nothing.
+   */
   droppedElsewhere: string | null;
   keys: AuditKey[];
   /** Oldest first. */

@@ -48,7 +48,7 @@ function unsealed({ unsealed: links, unsealedSince }: ProofReport): string {
 function dropped({ dropped: events, isDroppedProved }: ProofReport): string {
   const doubt = isDroppedProved
     ? ''
-    : '; what says so has no link yet, or is after the range: not proved here';
+    : '; what says so has no link or seal yet, or is after the range: not proved here';
   return `${events} events, by retention${doubt}`;
 }
 

@@ -3,7 +3,7 @@ import { AuditKey } from '../seals/audit-key';
 import { Seal, SEAL_TYPE, SealPayload } from '../seals/seal';
 
 /** Clocks of instances may differ by so much. Whoever has a leaked key can date a seal as they like anyhow. */
-const CLOCK_LEEWAY_SECONDS = 120;
+export const CLOCK_LEEWAY_SECONDS = 120;
 
 interface TrustedKey {
   key: CryptoKey;
@@ -17,11 +17,10 @@ export class TrustedKeys {
 
   static async of(keys: readonly AuditKey[]): Promise<TrustedKeys> {
     const trusted = new Map<string, TrustedKey>();
-    for (const { revoked_at: revokedAt, ...jwk } of keys) {
-      // The id is the key's fingerprint: no key can take another's place.
-      if (jwk.kty !== 'RSA' || (await calculateJwkThumbprint(jwk)) !== jwk.kid) continue;
-      const key = (await importJWK(jwk, 'RS256')) as CryptoKey;
-      trusted.set(jwk.kid, { key, revokedAt: revokedAt ? Date.parse(revokedAt) / 1000 : Infinity });
+    for (const jwk of keys) {
+      const key = await readKey(jwk);
+      const { kid, revoked_at: revokedAt } = jwk;
+      if (key) trusted.set(kid, { key, revokedAt: revokedAt ? Date.parse(revokedAt) / 1000 : Infinity });
     }
     return new TrustedKeys(trusted);
   }
@@ -45,5 +44,16 @@ export class TrustedKeys {
     } catch {
       return 'the signature is wrong';
     }
+  }
+}
+
+/** @returns null for what is no key of a seal, or cannot be read: others beside it can, and a seal by it is not believed. */
+export async function readKey({ revoked_at: _, ...jwk }: AuditKey): Promise<CryptoKey | null> {
+  try {
+    // The id is the key's fingerprint: no key can take another's place.
+    if (jwk.kty !== 'RSA' || (await calculateJwkThumbprint(jwk)) !== jwk.kid) return null;
+    return (await importJWK(jwk, 'RS256')) as CryptoKey;
+  } catch {
+    return null;
   }
 }

@@ -1,6 +1,7 @@
 import { AuditKey } from '../seals/audit-key';
 import { addDays } from '../seals/utc-day';
 import { ChainCheck } from './chain-check';
+import { DroppedCheck } from './dropped-check';
 import { EventCheck } from './event-check';
 import { Findings } from './finding';
 import { KeptSeals } from './kept-seals';
@@ -25,7 +26,10 @@ export interface ProofReport {
   erased: number;
   /** Links whose event was dropped by retention. */
   dropped: number;
-  /** Whether an event among these links says so, and not only one that waits for its link, or is after the range. */
+  /**
+   * Whether an event among these links says so, of a file one that a seal covers: of all that is not there, links too. Or
+   * only one that waits for its link, or is after the range.
+   */
   isDroppedProved: boolean;
   /** Of seals that were kept elsewhere: undefined where each is of a day that was looked at. */
   kept?: KeptReport;
@@ -78,23 +82,23 @@ export async function verifyChain(
     }
     onProgress?.(chain.links, start.expected);
   }
-  const saidInChain = events.said;
-  events.end(start.droppedElsewhere);
-  checkDropped(start, events.said, findings);
+  const { position } = chain.end;
+  // What a file says of its range is not signed: it can have seals of days whose links it has not.
+  const last = keptSeals.fitting ?? start.seals.findLast(({ lastPosition }) => lastPosition <= position);
+  const dropped = new DroppedCheck(start, events, last?.lastPosition ?? 0);
+  dropped.check(findings);
   const { head, unlinked } = await source.end(findings);
   seals.end(chain.end.position, start.to);
   keptSeals.end(chain.end.position);
   if (head) checkHead(chain, head, findings);
   chain.finish();
-  const { position } = chain.end;
-  // What a file says of its range is not signed: it can have seals of days whose links it has not.
-  const last = keptSeals.fitting ?? start.seals.findLast(({ lastPosition }) => lastPosition <= position);
   const { notLookedAt } = keptSeals;
   // A file may be older than every seal, or somebody took them away and wrote what they liked.
   if (start.end?.of === 'export' && notLookedAt > 0 && !last && findings.total === 0)
     throw new CannotCheck(
       'no seal proves any of this export: those that were kept are of days after its end',
     );
+  if (findings.total === 0) dropped.requireProof();
   return {
     findings,
     from: start.from,
@@ -107,7 +111,7 @@ export async function verifyChain(
     unlinked,
     erased: events.erased,
     dropped: events.dropped,
-    isDroppedProved: events.dropped === 0 || events.said === saidInChain,
+    isDroppedProved: dropped.isProved,
     kept:
       start.end && notLookedAt > 0
         ? { endOf: start.end.of, notLookedAt, provedUntil: last?.day ?? null }
@@ -125,19 +129,6 @@ function checkStart({ seals, from, droppedBefore, start }: ProofStart, findings:
     day: from,
     eventId: null,
     detail: `it begins after position ${start.position}, and should after position ${due.position}`,
-  });
-}
-
-/** Links go with their events, and so does the beginning of the proof: only as far as an event says that they went. */
-function checkDropped({ seals, from, start }: ProofStart, said: string | null, findings: Findings): void {
-  const believed = startOfProof(seals, from, said);
-  if (believed.position >= start.position) return;
-  findings.add({
-    kind: 'removed',
-    position: believed.position + 1,
-    day: null,
-    eventId: null,
-    detail: `it begins after position ${start.position}, and no event says that what was before was dropped`,
   });
 }
 

@@ -28,20 +28,22 @@ export class RetentionSchedule {
       lock: advisoryLocks.retention,
       everyMs: 3_600_000,
       trouble: 'Old events are not dropped',
-      work: () => this.run(),
+      work: (signal) => this.run(signal),
     });
   }
 
-  private async run(): Promise<void> {
+  private async run(signal: AbortSignal): Promise<void> {
     try {
-      await this.dropDue();
+      await this.dropDue(signal);
     } catch (error) {
+      // Another instance begins it anew.
+      if (signal.aborted) return;
       if (!(error instanceof MustStay)) throw error;
       this.logger.warn(`old events stay: ${error.message}`);
     }
   }
 
-  private async dropDue(): Promise<void> {
+  private async dropDue(signal: AbortSignal): Promise<void> {
     const today = this.clock.date().toISOString().slice(0, 10);
     const before = addMonths(today, -this.config.AUDIT_RETENTION_MONTHS);
     const [{ due }] = await this.source.query<[{ due: boolean }]>(
@@ -49,7 +51,7 @@ export class RetentionSchedule {
       [before],
     );
     if (!due) return;
-    const dropped = await this.dropMonths.run(before);
+    const dropped = await this.dropMonths.run(before, { signal });
     this.logger.log(`events before ${before} dropped: ${dropped.join(', ') || 'there were none'}`);
   }
 }
