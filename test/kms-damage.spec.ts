@@ -2,7 +2,7 @@ import { Logger } from '@nestjs/common';
 import { randomBytes } from 'node:crypto';
 import { KMS, Kms } from '../src/infra/kms/kms';
 import { Rewrap } from '../src/infra/kms/rewrap.service';
-import { packWrapped } from '../src/infra/kms/wrapped-secret';
+import { packWrapped, unpackWrapped } from '../src/infra/kms/wrapped-secret';
 import { startService, TestService } from './support/app';
 import { Authenticator, beginSignIn, newGuarded, setUpTotp } from './support/authenticator';
 import { newAdministrator, newSignedIn, signIn, SignedIn } from './support/people';
@@ -111,5 +111,23 @@ describe('A re-wrapping that meets what is damaged', () => {
     service.advance(3_601_000);
     await rewrap.run();
     for (const { kind, id } of rows) expect(await eventsAbout(kind, id)).toHaveLength(2);
+  });
+
+  it('passes over signing keys that are revoked: nobody needs them any more', async () => {
+    const kms = service.app.get<Kms>(KMS);
+    const rewrap = service.app.get(Rewrap);
+    await rewrap.run();
+    const [row] = await addWrappedRows(service, kms, 'signing_keys', 1);
+    const damaged = (await wrappedOf(service, row!)).subarray(0, -1);
+    await setWrapped(service, row!, damaged);
+    await service.db.query('UPDATE signing_keys SET revoked_at = now() WHERE kid = $1', [row!.id]);
+    await kms.rotate();
+    const result = await rewrap.run();
+    expect([...result.damaged]).not.toContain(`signing_keys ${row!.id}`);
+    expect(await eventsAbout('signing_keys', row!.id)).toEqual([]);
+    expect(await wrappedOf(service, row!)).toEqual(damaged);
+    // Nor does it keep an old version of the master key.
+    const keys = (await rewrap.counts()).filter(({ table }) => table === 'signing_keys');
+    expect(keys.map(({ version }) => version)).not.toContain(unpackWrapped(damaged).version);
   });
 });

@@ -1,30 +1,28 @@
 import { Inject, Injectable, Logger, OnApplicationShutdown, OnModuleInit } from '@nestjs/common';
-import { CryptoKey, importPKCS8, JWK } from 'jose';
-import { createSecretKey, KeyObject } from 'node:crypto';
+import type { JWK } from 'jose';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { EntityManager } from 'typeorm';
 import { Clock } from '../common/clock';
 import { unavailable } from '../common/common.errors';
-import { operatorMessage } from '../common/operator-message';
 import { CONFIG, Config } from '../config/config';
 import { BACKGROUND } from '../infra/background';
-import { IntegrityError } from '../infra/kms/integrity-error';
 import { KMS, Kms } from '../infra/kms/kms';
 import { keyStatus, KeyStatus, KeyTimes } from './key-life';
-import { KEY_USES, KeyUse, SigningKey, signingKeyContext } from './signing-key.entity';
+import { KEY_USES, KeyUse, SigningKey } from './signing-key.entity';
 import { SigningKeys } from './signing-keys.service';
+import { KeySecret, unwrapKey } from './unwrap-key';
 
 const REFRESH_MS = 30_000;
 const OVER: readonly KeyStatus[] = ['retired', 'revoked'];
 /** A token may carry a key made just now on another instance; asking is bounded, or strangers could make us ask. */
 const UNKNOWN_KEY_PAUSE_MS = 1_000;
-
-type Secret = CryptoKey | KeyObject;
+/** With that pause before it, well within the two seconds in which everybody is answered. */
+const NEW_SECRET_PATIENCE_MS = 500;
 
 export interface RingKey extends KeyTimes {
   publicJwk: JWK | null;
-  /** Signs (RSA), or signs and verifies (HMAC). Null where it could not be unwrapped: the public part verifies all the same. */
-  secret: Secret | null;
+  /** Signs (RSA), or signs and verifies (HMAC). Null where it is not unwrapped, yet or at all: the public part verifies all the same. */
+  secret: KeySecret | null;
 }
 
 /**
@@ -37,11 +35,13 @@ export class KeyRing implements OnModuleInit, OnApplicationShutdown {
   /** Of every key there ever was, because one that is over may have ended another. */
   private times: readonly KeyTimes[] = [];
   /** Why those without a secret have none, by id. */
-  private failures = new Map<string, Error>();
+  private readonly failures = new Map<string, Error>();
+  /** What the KMS has been asked for, by id. */
+  private readonly unwrapping = new Map<string, Promise<void>>();
   private timer?: NodeJS.Timeout;
   private last: Promise<void> = Promise.resolve();
   private loadedAt = -Infinity;
-  private nextLoad?: Promise<void>;
+  private nextRead?: Promise<void>;
   private readonly logger = new Logger(KeyRing.name);
 
   constructor(
@@ -55,13 +55,16 @@ export class KeyRing implements OnModuleInit, OnApplicationShutdown {
 
   /**
    * Makes the first keys where there are none, and reads them.
-   * @throws Error where a key that signs now cannot be unwrapped. A command goes on: it may be there to replace that key.
+   * @throws Error where nothing can be signed because the key for it cannot be unwrapped. Seals can wait, and a command goes on:
+   * it may be there to replace that key.
    */
   async onModuleInit(): Promise<void> {
     await this.signingKeys.ensure();
     await this.load();
-    const unusable = KEY_USES.map((use) => this.active(use)).find((key) => key?.secret === null);
-    if (unusable && this.background) throw this.failures.get(unusable.kid)!;
+    const failure = KEY_USES.filter((use) => use !== 'audit' && !this.usable(use))
+      .map((use) => this.failureOf(use))
+      .find(Boolean);
+    if (failure && this.background) throw failure;
     this.timer = setInterval(() => void this.tick(), REFRESH_MS).unref();
   }
 
@@ -74,17 +77,14 @@ export class KeyRing implements OnModuleInit, OnApplicationShutdown {
    * what it signs is believed.
    * @throws unavailable where there is none: it has just been revoked, or the KMS is away
    */
-  signer(use: KeyUse): RingKey & { secret: Secret } {
-    const usable = this.keys.find(
-      (key) => key.use === use && key.secret && ['active', 'retiring'].includes(this.status(key)),
-    );
+  signer(use: KeyUse): RingKey & { secret: KeySecret } {
+    const usable = this.usable(use);
     if (usable?.secret) return { ...usable, secret: usable.secret };
-    const failure = this.failures.get(this.active(use)?.kid ?? '');
-    throw unavailable({ cause: failure ?? new Error(`no active key for ${use} tokens`) });
+    throw unavailable({ cause: this.failureOf(use) ?? new Error(`no active key for ${use} tokens`) });
   }
 
   /** @throws unavailable where it could not be unwrapped */
-  secretOf({ kid, secret }: RingKey): Secret {
+  secretOf({ kid, secret }: RingKey): KeySecret {
     if (secret === null) throw unavailable({ cause: this.failures.get(kid) });
     return secret;
   }
@@ -94,11 +94,17 @@ export class KeyRing implements OnModuleInit, OnApplicationShutdown {
     return this.find(use, (key) => key.kid === kid);
   }
 
-  /** The first key that matches; where none does the table is read once more, for all who wait and once a second. */
+  /**
+   * The first key that matches; where none does the table is read once more, for all who wait and once a second. Only one whose
+   * secret is what verifies waits for the KMS, and not for long.
+   */
   async findVerifier(use: KeyUse, matches: (key: RingKey) => boolean): Promise<RingKey | undefined> {
-    const known = this.find(use, matches);
-    if (known) return known;
-    await (this.nextLoad ??= this.loadSoon().finally(() => (this.nextLoad = undefined)));
+    if (!this.find(use, matches))
+      await (this.nextRead ??= this.readSoon().finally(() => (this.nextRead = undefined)));
+    const key = this.find(use, matches);
+    const secret = key && !key.publicJwk && !key.secret && this.unwrapping.get(key.kid);
+    if (!secret) return key;
+    await Promise.race([secret, sleep(NEW_SECRET_PATIENCE_MS)]);
     return this.find(use, matches);
   }
 
@@ -109,39 +115,49 @@ export class KeyRing implements OnModuleInit, OnApplicationShutdown {
       .map((key) => key.publicJwk!);
   }
 
-  /** Reads the table: one after the other, or one that took long would bring back what a later one has learnt. */
-  load(): Promise<void> {
-    const mine = this.last.then(() => this.read());
+  /** Reads the table, and waits until the KMS has answered for what is new in it. */
+  async load(): Promise<void> {
+    await this.read();
+    await Promise.all(this.unwrapping.values());
+  }
+
+  /** One after the other, or one that took long would bring back what a later one has learnt. */
+  private read(): Promise<void> {
+    const mine = this.last.then(() => this.readTable());
     this.last = mine.catch(() => undefined);
     return mine;
   }
 
-  /** A key that was revoked is out of force at once, also where the one in its place cannot be unwrapped. */
-  private async read(): Promise<void> {
+  /** What it says is so at once: nothing that is revoked, and nobody who asks for a key that is not there, waits for the KMS. */
+  private async readTable(): Promise<void> {
     this.loadedAt = performance.now();
     const rows = await this.db.find(SigningKey, { order: { activatesAt: 'DESC', kid: 'DESC' } });
     const inForce = rows.filter((row) => !OVER.includes(this.status(row, rows)));
-    const revoked = new Set(rows.filter(({ revokedAt }) => revokedAt).map(({ kid }) => kid));
-    this.keys = this.keys.filter(({ kid }) => !revoked.has(kid));
     const known = new Map(this.keys.map(({ kid, secret }) => [kid, secret]));
-    const failures = new Map<string, Error>();
-    this.keys = await Promise.all(
-      inForce.map(async (row) => ({
-        ...row,
-        secret: known.get(row.kid) ?? (await this.unwrapOrNote(row, failures)),
-      })),
-    );
+    this.keys = inForce.map((row) => ({ ...row, secret: known.get(row.kid) ?? null }));
     this.times = rows;
-    this.failures = failures;
+    for (const row of inForce) {
+      if (known.get(row.kid) || this.unwrapping.has(row.kid)) continue;
+      const done = this.unwrapOrNote(row).finally(() => this.unwrapping.delete(row.kid));
+      this.unwrapping.set(row.kid, done);
+    }
   }
 
-  private async loadSoon(): Promise<void> {
+  private async readSoon(): Promise<void> {
     await sleep(Math.max(0, this.loadedAt + UNKNOWN_KEY_PAUSE_MS - performance.now()));
-    await this.load();
+    await this.read();
   }
 
-  private active(use: KeyUse): RingKey | undefined {
-    return this.keys.find((candidate) => candidate.use === use && this.status(candidate) === 'active');
+  private usable(use: KeyUse): RingKey | undefined {
+    return this.keys.find(
+      (key) => key.use === use && key.secret && ['active', 'retiring'].includes(this.status(key)),
+    );
+  }
+
+  /** Why the active key has no secret. */
+  private failureOf(use: KeyUse): Error | undefined {
+    const active = this.keys.find((key) => key.use === use && this.status(key) === 'active');
+    return active && this.failures.get(active.kid);
   }
 
   private find(use: KeyUse, matches: (key: RingKey) => boolean): RingKey | undefined {
@@ -152,41 +168,16 @@ export class KeyRing implements OnModuleInit, OnApplicationShutdown {
     return keyStatus(key, all, this.clock.now(), this.signingKeys.tokenLife(key.use));
   }
 
-  private async unwrapOrNote(row: SigningKey, failures: Map<string, Error>): Promise<Secret | null> {
+  private async unwrapOrNote(row: SigningKey): Promise<void> {
     try {
-      return await this.unwrap(row);
+      const secret = await unwrapKey(row, this.kms, this.config);
+      const key = this.keys.find(({ kid }) => kid === row.kid);
+      if (key) key.secret = secret;
+      this.failures.delete(row.kid);
     } catch (error) {
-      failures.set(row.kid, error as Error);
       if (!this.failures.has(row.kid)) this.logger.error((error as Error).message);
-      return null;
+      this.failures.set(row.kid, error as Error);
     }
-  }
-
-  private async unwrap(row: SigningKey): Promise<Secret> {
-    const secret = await this.kms
-      .unwrap(row.wrappedSecret, signingKeyContext(row.kid))
-      .catch((cause: unknown) => {
-        throw this.unreadable(row, cause);
-      });
-    try {
-      return row.alg === 'HS256'
-        ? createSecretKey(secret)
-        : await importPKCS8(secret.toString('utf8'), 'RS256');
-    } finally {
-      secret.fill(0);
-    }
-  }
-
-  private unreadable({ kid }: SigningKey, cause: unknown): Error {
-    const { provider } = this.kms;
-    const masterKey = provider === 'local' ? this.config.LOCAL_KMS_KEY_PATH : this.config.KMS_MASTER_KEY_ID;
-    const problem =
-      cause instanceof IntegrityError
-        ? 'is not what was wrapped, or the master key was replaced'
-        : `could not be asked for: ${operatorMessage(cause)}`;
-    return new Error(`signing key ${kid}, under the master key ${masterKey} (${provider}), ${problem}`, {
-      cause,
-    });
   }
 
   /** The table first: revocations are heard of also while no key can be made. */

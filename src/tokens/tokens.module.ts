@@ -23,6 +23,8 @@ export class TokensModule {
       table: 'signing_keys',
       id: 'kid',
       column: 'wrapped_secret',
+      // What a revoked key signed is believed no more, and seals are checked with the public part.
+      needed: 'revoked_at IS NULL',
       context: signingKeyContext,
     });
   }

@@ -187,6 +187,13 @@ describe('signing keys in rotation', () => {
     // Whatever is in its place, the leaked one is out of force.
     const { kid: next } = await keys.rotate({ immediately: true });
     await damage(next);
+    const started = await service.another();
+    try {
+      // The one before signs on, as where it runs already.
+      expect(kidOf((await signIn(started, before.person)).accessToken)).toBe(leaked);
+    } finally {
+      await started.stop();
+    }
     await service.db.query('UPDATE signing_keys SET revoked_at = now() WHERE kid = $1', [leaked]);
     await ring.load();
     expect(await kidsOf(service)).toEqual([next]);
@@ -209,6 +216,18 @@ describe('signing keys in rotation', () => {
       expect(await isSignedIn(other, tokens.access_token as string)).toBe(true);
     } finally {
       await other.stop();
+    }
+  });
+
+  it('of seals keep no instance from starting where they cannot be unwrapped', async () => {
+    await service.db.query(`UPDATE signing_keys SET wrapped_secret = $1 WHERE use = 'audit'`, [
+      randomBytes(80),
+    ]);
+    const started = await service.another();
+    try {
+      await newSignedIn(started);
+    } finally {
+      await started.stop();
     }
   });
 

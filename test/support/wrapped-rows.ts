@@ -24,10 +24,15 @@ const OWNERS = `
 
 /** Each with the secrets $2 of the ids $1. */
 const ROWS: Record<WrappedKind, string> = {
-  // Long over, so that no instance loads them.
+  // Long over, so that no instance loads them, because another followed a year ago, which was revoked since.
   signing_keys: `
-    INSERT INTO signing_keys (kid, use, alg, wrapped_secret, created_at, activates_at, revoked_at)
-    SELECT id, 'opaque', 'HS256', secret, now() - interval '2 years', now() - interval '2 years', now()
+    WITH follower AS (
+      INSERT INTO signing_keys (kid, use, alg, wrapped_secret, created_at, activates_at, revoked_at)
+      SELECT 'follower', 'opaque', 'HS256', '\\x00', activated, activated, now() FROM (SELECT now() - interval '1 year') AS t (activated)
+      ON CONFLICT DO NOTHING
+    )
+    INSERT INTO signing_keys (kid, use, alg, wrapped_secret, created_at, activates_at)
+    SELECT id, 'opaque', 'HS256', secret, now() - interval '2 years', now() - interval '2 years'
     FROM unnest($1::text[], $2::bytea[]) AS t (id, secret)`,
   totp_factors: `
     INSERT INTO totp_factors (user_id, wrapped_secret, last_step, enabled_at)

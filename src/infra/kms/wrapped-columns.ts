@@ -6,6 +6,8 @@ export interface WrappedColumn {
   /** Its primary key. */
   id: string;
   column: string;
+  /** SQL: which rows have a secret that anybody still needs. All of them where it is left out. */
+  needed?: string;
   /** What a row's secret is wrapped for. */
   context(id: string): string;
 }

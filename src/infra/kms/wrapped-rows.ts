@@ -19,13 +19,13 @@ export class WrappedRows {
   constructor(private readonly db: EntityManager) {}
 
   /** How many are under each version; the version is empty where it cannot be read. */
-  async countByVersion({ table, id, column }: WrappedColumn): Promise<Map<string, number>> {
+  async countByVersion({ table, id, column, needed = 'true' }: WrappedColumn): Promise<Map<string, number>> {
     const counts = new Map<string, number>();
     for (let last: string | null = null; ;) {
       const slice: { version: string; rows: number; last: string }[] = await this.db.query(
         `WITH slice AS MATERIALIZED (
            SELECT ${id} AS id, ${versionSql(column)} AS version FROM ${table}
-           WHERE ${column} IS NOT NULL ${last === null ? '' : `AND ${id} > $2`} ORDER BY ${id} LIMIT $1)
+           WHERE ${column} IS NOT NULL AND ${needed} ${last === null ? '' : `AND ${id} > $2`} ORDER BY ${id} LIMIT $1)
          SELECT version, count(*)::int AS rows, (SELECT id::text FROM slice ORDER BY id DESC LIMIT 1) AS last
          FROM slice GROUP BY version`,
         last === null ? [SLICE] : [SLICE, last],
@@ -38,13 +38,13 @@ export class WrappedRows {
 
   /** The next rows by id; of those under this version already only the id. @param after the last id of the page before */
   async page(
-    { table, id, column }: WrappedColumn,
+    { table, id, column, needed = 'true' }: WrappedColumn,
     version: string,
     after: string | null,
   ): Promise<WrappedRow[]> {
     return this.db.query<WrappedRow[]>(
       `SELECT ${id}::text AS id, CASE WHEN ${versionSql(column)} <> $1 THEN ${column} END AS wrapped FROM ${table}
-       WHERE ${column} IS NOT NULL ${after === null ? '' : `AND ${id} > $2`} ORDER BY ${id} LIMIT ${PAGE}`,
+       WHERE ${column} IS NOT NULL AND ${needed} ${after === null ? '' : `AND ${id} > $2`} ORDER BY ${id} LIMIT ${PAGE}`,
       after === null ? [version] : [version, after],
     );
   }
