@@ -3,8 +3,8 @@ import { EntityManager } from 'typeorm';
 import { EventData } from '../infra/events/event-types';
 import { SessionStore } from './session-store';
 
-/** Older changes have long been carried out, or Redis has forgotten that they were. */
-const MINUTES = 10;
+/** A Redis that is full may end sessions, and not note for as long as it is that one stays. Older changes have been carried out. */
+const HOURS = 24;
 
 /**
  * For a session of an epoch that is over. As a rule what ended the epoch ended the session; but whoever changes a password may
@@ -38,10 +38,10 @@ export class SettleSession {
   private async changesOf(userId: string, epoch: number): Promise<EventData['session.revoked'][]> {
     const rows = await this.db.query<{ data: EventData['session.revoked'] }[]>(
       `SELECT data FROM events
-       WHERE subject = $1 AND event_type = 'session.revoked' AND "timestamp" > now() - make_interval(mins => $2)
+       WHERE subject = $1 AND event_type = 'session.revoked' AND "timestamp" > now() - make_interval(hours => $2)
          AND (data->>'before_epoch')::int > $3
        ORDER BY (data->>'before_epoch')::int`,
-      [`user:${userId}`, MINUTES, epoch],
+      [`user:${userId}`, HOURS, epoch],
     );
     return rows.map(({ data }) => data);
   }

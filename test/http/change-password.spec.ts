@@ -1,10 +1,12 @@
 import { startService, TestService } from '../support/app';
+import { settled } from '../support/authority';
 import { accountOf, eventsOf } from '../support/account-rows';
 import { passLimitWindows } from '../support/limit-windows';
 import { askForReset } from '../support/mailed-links';
 import { isSignedIn, newSignedIn, PASSWORD, signIn } from '../support/people';
 import { expectInvalid, expectProblem } from '../support/problem';
 
+const HOUR = 3_600_000;
 const PATH = '/v1/users/change-password';
 const NEW = 'Kaveri-Morning-77?';
 const RIGHT = { current_password: PASSWORD, new_password: NEW };
@@ -46,6 +48,17 @@ describe('POST /v1/users/change-password', () => {
       'invalid_credentials',
     );
     await signIn(service, { ...here.person, password: NEW });
+  });
+
+  it('keeps a session of which Redis, full for an hour, could not be told', async () => {
+    const { accessToken, refreshToken, sessionId, userId } = await newSignedIn(service);
+    const before = (await service.redis.hget(`sessions:{${userId}}`, sessionId))!;
+    service.advance(-HOUR);
+    await service.client().post(PATH, RIGHT, accessToken).expect(200);
+    service.advance(HOUR);
+    await settled(service);
+    await service.redis.hset(`sessions:{${userId}}`, sessionId, before);
+    await service.client().post('/v1/auth/refresh', { refresh_token: refreshToken }).expect(200);
   });
 
   it('ends every other session where asked to', async () => {
