@@ -5,6 +5,7 @@ import { Metrics } from '../src/infra/metrics/metrics';
 import { eventually, startService, TestService } from './support/app';
 import { Scrape } from './support/prometheus-text';
 import { OwnServers, startOwnServers } from './support/servers';
+import { keepFromSaving } from './support/unsaving-redis';
 
 const LAG = 'user_service_event_relay_lag_seconds';
 const PENDING = 'user_service_event_relay_pending';
@@ -65,6 +66,17 @@ describe('/metrics while', () => {
       );
     });
   }
+
+  it('Redis takes no writes show that, though it answers', async () => {
+    const end = await keepFromSaving(servers, service.redis);
+    try {
+      await scrapeShows('that Redis takes no writes', (scrape) => scrape.value(UP) === 0);
+      expect(await service.redis.ping().catch((error: Error) => error.message)).toMatch(/^(PONG|MISCONF)/);
+    } finally {
+      await end();
+    }
+    await scrapeShows('that all is well again', (scrape) => scrape.value(UP) === 1);
+  });
 
   for (const [name, end, begin] of [
     ['is killed', 'killPostgres', 'restartPostgres'],

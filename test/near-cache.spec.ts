@@ -7,6 +7,8 @@ import { Redis } from 'ioredis';
 import { Config, loadConfig } from '../src/config/config';
 import { NearEntries } from '../src/infra/near/near-entries';
 import { LEASE_MS, NearLease } from '../src/infra/near/near-lease';
+import { RedisReplica } from './drill/redis-replica';
+import { startAddress } from './support/address';
 import { eventually, startService, TestService } from './support/app';
 import { setRoles } from './support/authority';
 import { NearInstance } from './support/near-instance';
@@ -264,6 +266,41 @@ describe('what a process remembers of Redis', () => {
     await narrow!.stop();
     await mute!.stop();
   });
+
+  it('is nothing while its two connections lead to different servers, and is something again once they do not', async () => {
+    const warn = jest.spyOn(Logger.prototype, 'warn').mockReturnValue();
+    const address = await startAddress(servers.redisUrl);
+    const elsewhere = await RedisReplica.start({ servers, redis: operator });
+    await elsewhere.standAlone();
+    const torn = await NearInstance.start({ ...config, REDIS_URL: address.url });
+    const bystander = new Redis(servers.redisUrl);
+    try {
+      // So that what listens there has the number of somebody who is here.
+      const number = await bystander.client('ID');
+      for (let last = 0; last < number - 1;) {
+        const visitor = new Redis(elsewhere.url);
+        last = await visitor.client('ID');
+        visitor.disconnect();
+        expect(last).toBeLessThan(number);
+      }
+      address.leadTo(elsewhere.url);
+      for (const until = Date.now() + SOON_MS; Date.now() < until; await sleep(20)) {
+        expect(await torn.read(key)).toBe('old');
+        expect(torn.remembered(key)).toBeUndefined();
+      }
+      expect(warn.mock.calls).toEqual([[expect.stringContaining('different servers')]]);
+      address.leadTo(servers.redisUrl);
+      await torn.heat(key);
+      await operator.hset(key, 'value', 'new');
+      await eventually(async () => torn.remembered(key) === undefined, 'to be told', SOON_MS);
+    } finally {
+      bystander.disconnect();
+      await torn.stop();
+      await elsewhere.stop();
+      address.stop();
+      warn.mockRestore();
+    }
+  }, 30_000);
 
   it('waits for nobody who has stopped in order', async () => {
     const third = await NearInstance.start(config);

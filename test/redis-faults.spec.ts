@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import { systemCaller } from '../src/common/caller';
 import { Events } from '../src/infra/events/events';
+import { LEASE_MS } from '../src/infra/near/near-lease';
 import { SessionStore } from '../src/sessions/session-store';
 import { eventually, startService, TestService } from './support/app';
 import {
@@ -23,6 +24,7 @@ import {
 } from './support/outage';
 import { newSignedIn } from './support/people';
 import { OwnServers, startOwnServers } from './support/servers';
+import { keepFromSaving } from './support/unsaving-redis';
 
 const GRACE_SECONDS = 2;
 /** As Redis holds one, of epoch 1. */
@@ -42,6 +44,16 @@ const WITHOUT_REDIS = {
   'reset request': 503,
   reset: 503,
   logout: 503,
+};
+
+/** Reading needs no disk. */
+const WITHOUT_DISK = {
+  ...WITHOUT_REDIS,
+  me: 200,
+  sessions: 200,
+  'ended session': 401,
+  'refresh of an ended session': 401,
+  'update profile': 200,
 };
 
 /** Reading and ending sessions needs no memory; opening, rotating and counting does. */
@@ -174,6 +186,24 @@ describe('while Redis', () => {
     await operator.config('SET', 'maxmemory', '0');
     expect(statuses(answers)).toEqual(WITHOUT_MEMORY);
     expectUnavailable(answers);
+    cast = await castFor(service);
+    await recovery();
+  });
+
+  it('cannot save, what would write answers 503, signed-in people go on reading, and all works again', async () => {
+    const works = await keepFromSaving(servers, operator);
+    const { me } = callsOf(cast);
+    await expect(operator.hset('key', 'field', 'value')).rejects.toThrow('MISCONF');
+    const answers = await callAll(service, calls());
+    // Longer than what was remembered before may be used.
+    await sleep(2 * LEASE_MS);
+    answers.push(...(await callAll(service, { me: me! })));
+    const { status: readiness } = await service.client().get('/health/ready');
+    await works();
+    expect(statuses(answers)).toEqual(WITHOUT_DISK);
+    expectUnavailable(answers);
+    // Or nobody would be sent where reading goes on.
+    expect(readiness).toBe(200);
     cast = await castFor(service);
     await recovery();
   });

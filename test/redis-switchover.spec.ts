@@ -6,6 +6,7 @@ import { Address, startAddress } from './support/address';
 import { eventually, startService, TestService } from './support/app';
 import { newPerson, newSignedIn, PASSWORD, register } from './support/people';
 import { OwnServers, startOwnServers } from './support/servers';
+import { keepFromSaving } from './support/unsaving-redis';
 
 /** How long an ended session is tried. */
 const KNOCK_MS = 2_500;
@@ -95,11 +96,15 @@ describe('when another Redis is made the primary behind the same address', () =>
     }
   });
 
-  it('an instance whose address still leads to the former one is not ready, and answers 503', async () => {
+  it.each([
+    ['the former one', false],
+    ['the former one, which says only that it cannot save,', true],
+  ])('an instance whose address still leads to %s is not ready, and answers 503', async (_which, isFull) => {
     const { email } = await register(service, newPerson());
     const leaves = await newSignedIn(service);
     await service.client().get('/v1/users/me', leaves.accessToken).expect(200);
     await switchOver();
+    if (isFull) await keepFromSaving(servers, operator);
     const other = await service.another({ REDIS_URL: replica.url });
     try {
       await other.client().post('/v1/auth/logout', {}, leaves.accessToken).expect(200);
@@ -118,5 +123,28 @@ describe('when another Redis is made the primary behind the same address', () =>
       'the instance to be ready again',
     );
     await service.client().post('/v1/auth/login', login).expect(200);
+  });
+
+  it('the former one, which nobody else has asked yet, refuses no refresh for good and clears nothing', async () => {
+    await newSignedIn(service);
+    await switchOver();
+    const other = await service.another({ REDIS_URL: replica.url });
+    try {
+      const { refreshToken, userId } = await newSignedIn(other);
+      const refresh = () => service.client().post('/v1/auth/refresh', { refresh_token: refreshToken });
+      await refresh().expect(503);
+
+      await operator.replicaof('NO', 'ONE');
+      const ready = async () => (await service.client().get('/health/ready')).status === 200;
+      await eventually(ready, 'the instance to be ready again');
+      await operator.replicaof('127.0.0.1', replica.port);
+      await expect(service.redis.clearPermissions(`authz:{${userId}}`, '')).rejects.toThrow('READONLY');
+
+      address.leadTo(replica.url);
+      await eventually(ready, 'the instance to be ready with the new one');
+      await refresh().expect(200);
+    } finally {
+      await other.stop();
+    }
   });
 });

@@ -1,3 +1,5 @@
+import { primaryOnly } from '../infra/redis/primary-only';
+
 /**
  * Redis scripts of the permission cache. One hash a user: `process`, the Redis process that wrote the rest; `generation`;
  * `data`; and `fence:<id>` with the time (milliseconds, of Redis' clock) at which a change that is under way will
@@ -57,7 +59,7 @@ redis.call('PEXPIRE', KEYS[1], ARGV[3])
  * KEYS: entry. ARGV: fence id to take down, or the empty text. Whoever is loading now will fill nothing. Answers 1 where that
  * fence stood until now, else 0.
  */
-export const clearScript = `
+export const clearScript = `${primaryOnly}
 if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
 redis.call('HDEL', KEYS[1], 'data')
 redis.call('HSET', KEYS[1], 'generation', (redis.call('HGET', KEYS[1], 'generation') or '') .. '+')

@@ -55,7 +55,7 @@ return evicted
  * Answers {'missing'}, {'dropped'} where it is missing from now on, {'stale', epoch}, {'reused'}, {'limited', ms to wait} or
  * {'rotated', counter, absoluteEnd, persistent, mfa}.
  */
-export const rotateScript = `${readState}
+export const rotateScript = `${primaryOnly}${readState}
 local state = redis.call('HGET', KEYS[1], ARGV[1])
 if not state then return { 'missing' } end
 local s = read(state)

@@ -4,7 +4,7 @@ import type { Pool } from 'pg';
 import { Gauge } from 'prom-client';
 import { DataSource } from 'typeorm';
 import { withDeadline } from '../deadline';
-import { askPrimary } from '../redis/ask-primary';
+import { askToWrite } from '../redis/ask-primary';
 import { Metrics } from './metrics';
 import { metricsRegistry } from './metrics-registry';
 
@@ -32,7 +32,7 @@ const waiting = new Gauge({
 
 const redisUp = new Gauge({
   name: 'user_service_redis_up',
-  help: '1 when Redis has answered each process within a second, as a primary, else 0',
+  help: '1 when Redis has taken a write of each process within a second, else 0',
   aggregator: 'min',
   registers,
 });
@@ -56,7 +56,7 @@ export class StoreMetrics implements OnModuleInit {
       waiting.set(pool.waitingCount);
     });
     this.metrics.beforeScrape(async () => {
-      const answer = withDeadline(askPrimary(this.redis), DEADLINE_MS, 'Redis');
+      const answer = withDeadline(askToWrite(this.redis), DEADLINE_MS, 'Redis');
       redisUp.set(
         await answer.then(
           () => 1,

@@ -5,11 +5,12 @@ import { askPrimary, NO_KEY, requirePrimary } from '../redis/ask-primary';
 import { NearBarrier } from './near-barrier';
 import { NearEntries } from './near-entries';
 import { NearLease } from './near-lease';
-import { NearLink } from './near-link';
+import { APART, NearLink } from './near-link';
 import { nearLookups } from './near-metrics';
 import { NearNames } from './near-names';
 
-const REFUSED = /^(NOPERM|ERR unknown)/i;
+/** What lasts until somebody mends it. */
+const TROUBLE = new RegExp(`^(NOPERM|ERR unknown|${APART})`, 'i');
 
 /** One command that reads one key: as the next of a pipeline, and by itself. */
 interface Question<A> {
@@ -65,8 +66,9 @@ export class NearCache implements BeforeApplicationShutdown, OnApplicationShutdo
   }
 
   /**
-   * Asks Redis, in the same round trip also whether it is still the primary, and keeps what `toKeep` makes of the answer, undefined for nothing. It is not kept where the key changed
-   * while the answer was on its way, or where Redis would not tell of the next change.
+   * Asks Redis, in the same round trip also whether it is still the primary, and keeps what `toKeep` makes of the answer,
+   * undefined for nothing. It is not kept where the key changed while the answer was on its way, or where Redis would not
+   * tell of the next change.
    * @throws where Redis is away, or was demoted: what it has may be of before a revocation.
    */
   async ask<A, V>(
@@ -83,7 +85,7 @@ export class NearCache implements BeforeApplicationShutdown, OnApplicationShutdo
       pipeline.del(NO_KEY);
       const [caching, asked, proof] = (await pipeline.exec()) ?? [];
       const [error, answer] = asked as [Error | null, A];
-      if (proof?.[0]) requirePrimary(proof[0]);
+      if (proof?.[0]) await requirePrimary(this.redis, proof[0]);
       if (error?.message.startsWith('NOSCRIPT')) return await this.askPlainly(plain);
       if (error) throw error;
       const value = toKeep(answer);
@@ -130,6 +132,7 @@ export class NearCache implements BeforeApplicationShutdown, OnApplicationShutdo
       await this.link.arm();
       await this.barrier.register();
       await this.link.catchUp();
+      this.wasTold = false;
     } catch (error) {
       this.tellOnce(error as Error);
       throw error;
@@ -137,7 +140,7 @@ export class NearCache implements BeforeApplicationShutdown, OnApplicationShutdo
   }
 
   private tellOnce({ message }: Error): void {
-    if (this.wasTold || !REFUSED.test(message)) return;
+    if (this.wasTold || !TROUBLE.test(message)) return;
     this.wasTold = true;
     this.logger.warn(`nothing is kept in memory, every answer is read: ${message}`);
   }

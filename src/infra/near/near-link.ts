@@ -5,6 +5,9 @@ import { connectRedis } from '../redis/connect-redis';
 /** Where Redis says what has changed, to connections that follow another one's reads. */
 const INVALIDATIONS = '__redis__:invalidate';
 
+/** What it says where the two connections have come to different servers. */
+export const APART = 'the connections lead to different servers';
+
 interface Heard {
   /** Null: every key. */
   changed: (keys: readonly string[] | null) => void;
@@ -19,7 +22,8 @@ interface Heard {
  */
 export class NearLink {
   private readonly subscriber: Redis;
-  private subscriberId?: number;
+  /** Its number, and the Redis process that gave it. */
+  private listener?: { id: number; process?: string };
   private subscribers = 0;
   private listening?: Promise<void>;
   private losses = 0;
@@ -43,7 +47,7 @@ export class NearLink {
       this.hear(channel.toString(), message),
     );
     this.subscriber.on('close', () => {
-      this.subscriberId = undefined;
+      this.listener = undefined;
       this.subscribers++;
       this.lose();
     });
@@ -53,7 +57,7 @@ export class NearLink {
 
   /** Hears its channels from then on. @throws where Redis is away, or lets nobody listen. */
   listen(): Promise<void> {
-    if (this.subscriberId !== undefined) return Promise.resolve();
+    if (this.listener) return Promise.resolve();
     this.listening ??= this.subscribe().finally(() => (this.listening = undefined));
     return this.listening;
   }
@@ -63,7 +67,8 @@ export class NearLink {
     if (this.isArmed) return;
     const { losses } = this;
     await this.listen();
-    await this.redis.client('TRACKING', 'ON', 'REDIRECT', this.subscriberId ?? 0, 'OPTIN');
+    await this.requireSameServer();
+    await this.redis.client('TRACKING', 'ON', 'REDIRECT', this.listener?.id ?? 0, 'OPTIN');
     // To see whether it is allowed; the next command is followed in vain.
     await this.redis.client('CACHING', 'YES');
     if (losses !== this.losses) throw new Error('Connection is closed.');
@@ -85,19 +90,30 @@ export class NearLink {
       this.subscriber.disconnect(true);
   }
 
+  /**
+   * The address may have led them apart. Numbers of connections are each server's own: this one would follow for a stranger, and
+   * nobody would hear of a change.
+   */
+  private async requireSameServer(): Promise<void> {
+    const process = processOf(await this.redis.info('server'));
+    if (!this.listener || process === this.listener.process) return;
+    this.subscriber.disconnect(true);
+    throw new Error(APART);
+  }
+
   private async subscribe(): Promise<void> {
     const { subscriber } = this;
     if (subscriber.status === 'wait') await subscriber.connect();
     const { subscribers } = this;
     try {
-      const id = await subscriber.client('ID');
+      const [id, info] = await Promise.all([subscriber.client('ID'), subscriber.info('server')]);
       await subscriber.subscribe(INVALIDATIONS, ...this.channels);
-      if (subscribers === this.subscribers) this.subscriberId = id;
+      if (subscribers === this.subscribers) this.listener = { id, process: processOf(info) };
     } finally {
       // One that has subscribed can't be asked for its id again.
-      if (this.subscriberId === undefined && subscriber.mode === 'subscriber') subscriber.disconnect(true);
+      if (!this.listener && subscriber.mode === 'subscriber') subscriber.disconnect(true);
     }
-    if (this.subscriberId === undefined) throw new Error('Connection is closed.');
+    if (!this.listener) throw new Error('Connection is closed.');
   }
 
   private hear(channel: string, message: Buffer | Buffer[] | null): void {
@@ -111,3 +127,5 @@ export class NearLink {
     this.heard.lost();
   }
 }
+
+const processOf = (info: string): string | undefined => /^run_id:(\w+)/m.exec(info)?.[1];
