@@ -59,8 +59,10 @@ redis.call('PEXPIRE', KEYS[1], ARGV[3])
  * KEYS: entry. ARGV: fence id to take down, or the empty text. Whoever is loading now will fill nothing. Answers 1 where that
  * fence stood until now, else 0.
  */
-export const clearScript = `${primaryOnly}
-if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
+export const clearScript = `
+if redis.call('EXISTS', KEYS[1]) == 0 then
+${primaryOnly}
+return 0 end
 redis.call('HDEL', KEYS[1], 'data')
 redis.call('HSET', KEYS[1], 'generation', (redis.call('HGET', KEYS[1], 'generation') or '') .. '+')
 return redis.call('HDEL', KEYS[1], 'fence:' .. ARGV[1])

@@ -55,9 +55,11 @@ return evicted
  * Answers {'missing'}, {'dropped'} where it is missing from now on, {'stale', epoch}, {'reused'}, {'limited', ms to wait} or
  * {'rotated', counter, absoluteEnd, persistent, mfa}.
  */
-export const rotateScript = `${primaryOnly}${readState}
+export const rotateScript = `${readState}
 local state = redis.call('HGET', KEYS[1], ARGV[1])
-if not state then return { 'missing' } end
+if not state then
+${primaryOnly}
+return { 'missing' } end
 local s = read(state)
 local presented, now = tonumber(ARGV[2]), tonumber(ARGV[3])
 -- Of a Redis that hung: the answer will not be heard, so the time to ask again begins now, and not with the question.
