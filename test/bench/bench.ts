@@ -7,6 +7,7 @@ import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
 import { auditSection } from './audit-section';
 import { eventsSection } from './events-section';
+import { floorsSection } from './floors-section';
 import { memorySection } from './memory-section';
 import { machine, table } from './report';
 import { Section } from './section';
@@ -21,6 +22,7 @@ const SECTIONS: Record<string, { run: Section; rounds: number }> = {
   sessions: { run: sessionsSection, rounds: 7 },
   memory: { run: memorySection, rounds: 3 },
   start: { run: startSection, rounds: 9 },
+  floors: { run: floorsSection, rounds: 5 },
   events: { run: eventsSection, rounds: 3 },
   audit: { run: auditSection, rounds: 3 },
   verify: { run: verifySection, rounds: 1 },
@@ -32,6 +34,7 @@ const HELP = `npm run bench -- [section] [options]
   sessions         refreshes and guarded reads among 1,000 stored sessions and among 200,000
   memory           what a process grows by while 10,000 people sign in and use their sessions
   start            how long until the service is ready, against a bare Nest application
+  floors           what routes like the targets' take at least, on the same packages
   events           those who record events, with the hash chain and without
   audit            queries of events, of ten thousand and of ten million (loading them takes minutes, and 10 GB of disk)
   verify           the proof of a million events

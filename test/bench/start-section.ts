@@ -16,6 +16,7 @@ import { BenchOptions, Report } from './section';
 import { startServers } from './servers';
 
 const BARE = join(__dirname, 'bare-nest.js');
+const PACKAGES = join(__dirname, 'bare-nest-packages.js');
 const LONGEST_MS = 30_000;
 
 interface Start {
@@ -25,12 +26,12 @@ interface Start {
   cpu: number;
 }
 
-type Round = Record<'bare' | 'one' | 'two', Start>;
+type Round = Record<'bare' | 'packages' | 'one' | 'two', Start>;
 
 const NOTES = `
 From making the process until GET /health/ready answers 200, asked every few milliseconds. The service runs as in
 production, on stores that are up and migrated and with its keys made; the bare application has one controller and no
-store. Each round starts every one of them once, after one that does not count.
+store; the second row is the same application once it has loaded the packages that the service is made of. Each round starts every one of them once, after one that does not count.
 `;
 
 /** How long until the service is ready, against a Nest application that does nothing. */
@@ -41,6 +42,7 @@ export async function startSection({ rounds: count }: BenchOptions): Promise<Rep
     const settings = await production(servers);
     const round = async (): Promise<Round> => ({
       bare: await start(BARE, settings),
+      packages: await start(PACKAGES, settings),
       one: await start(SERVICE, { ...settings, WEB_CONCURRENCY: '1' }),
       two: await start(SERVICE, { ...settings, WEB_CONCURRENCY: '2' }),
     });
@@ -122,9 +124,11 @@ const milliseconds = (what: string, of: keyof Round, part: keyof Start, atMost?:
 
 const rows: Row<Round>[] = [
   milliseconds('a bare Nest application is ready', 'bare', 'ready'),
+  milliseconds('… that loads the packages of the service', 'packages', 'ready'),
   milliseconds('the service is ready, WEB_CONCURRENCY=1', 'one', 'ready', 1.5),
   milliseconds('the service is ready, WEB_CONCURRENCY=2', 'two', 'ready'),
   milliseconds('CPU of a bare start', 'bare', 'cpu'),
+  milliseconds('… that loads the packages of the service', 'packages', 'cpu'),
   milliseconds('CPU of the service’s start, WEB_CONCURRENCY=1', 'one', 'cpu'),
   milliseconds('CPU of the service’s start, WEB_CONCURRENCY=2', 'two', 'cpu'),
 ];
