@@ -17,7 +17,7 @@ describe('the pool of workers', () => {
     worker = new FakeWorker();
     jest.spyOn(cluster, 'fork').mockReturnValue(worker as unknown as Worker);
     pool = new WorkerPool(
-      { wanted: 1, environment: {} },
+      { wanted: 1, hangSeconds: 0, environment: {} },
       { isStopping: false } as Shutdown,
       { warn: jest.fn() } as unknown as Logger,
       { add: jest.fn() } as unknown as InstanceMetrics,

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { InstanceMetrics } from '../infra/metrics/instance-metrics';
 import { workersEnded } from '../infra/metrics/worker-metrics';
+import { endWhenSilent } from './end-when-silent';
 import { closeHandedConnection } from './handed-connection';
 import type { Shutdown } from './shutdown';
 import type { Ready, Retire } from './worker';
@@ -17,11 +18,13 @@ const LONGEST_PAUSE_MS = 30_000;
 export interface WorkerPlan {
   /** How many shall serve. */
   wanted: number;
+  /** Seconds without an answer after which one that serves is ended; 0: never. */
+  hangSeconds: number;
   /** Beside that of this process; undefined takes a variable away. */
   environment: Record<string, string | undefined>;
 }
 
-/** The workers of an instance, seen from its primary process. One that ends by itself is replaced. */
+/** The workers of an instance, seen from its primary process. One that ends by itself, or hangs, is replaced. */
 export class WorkerPool {
   private readonly inService = new Set<Worker>();
   private readonly starts = new Set<Promise<Ready>>();
@@ -84,6 +87,7 @@ export class WorkerPool {
       const reply = await ready(worker);
       this.inService.add(worker);
       this.metrics.add(worker);
+      endWhenSilent(worker, this.plan.hangSeconds, this.logger);
       return reply;
     } catch (error) {
       worker.process.kill('SIGKILL');

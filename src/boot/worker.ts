@@ -1,6 +1,7 @@
 import cluster from 'node:cluster';
 import type { Config } from '../config/config';
 import { handOverCounters } from '../infra/metrics/instance-scrape';
+import type { Ping, Pong } from './end-when-silent';
 import { requireMigrated } from './prepare';
 import { Administrator, serve } from './serve';
 import type { Shutdown } from './shutdown';
@@ -28,8 +29,9 @@ export async function serveAsWorker(config: Config, shutdown: Shutdown): Promise
   await requireMigrated(config);
   const isFirst = config.ENVIRONMENT === 'development' && cluster.worker?.id === FIRST;
   const { administrator, leavePort } = await serve(config, shutdown, isFirst);
-  process.on('message', (message: Partial<Retire>) => {
-    if (message.kind === 'retire') void leavePort().then(() => shutdown.exit(0));
+  process.on('message', ({ kind }: Partial<Retire | Ping>) => {
+    if (kind === 'retire') void leavePort().then(() => shutdown.exit(0));
+    else if (kind === 'ping') process.send?.({ kind: 'pong' } satisfies Pong);
   });
   process.send?.({ kind: 'ready', administrator } satisfies Ready);
 }

@@ -31,7 +31,11 @@ export async function serveWithWorkers(
   // NaN and infinity are lost in JSON.
   cluster.setupPrimary({ serialization: 'advanced' });
   const pool = new WorkerPool(
-    { wanted: config.WEB_CONCURRENCY, environment: environmentOf(config, settings) },
+    {
+      wanted: config.WEB_CONCURRENCY,
+      hangSeconds: config.WORKER_HANG_SECONDS,
+      environment: environmentOf(config, settings),
+    },
     shutdown,
     logger,
     metrics,

@@ -104,6 +104,10 @@ const application = group('Application', {
     'Processes that share the port. Default: cores. 1: a single process, which cannot restart without a gap.',
     '',
   ],
+  WORKER_HANG_SECONDS: [
+    integer(30, { max: 3600 }),
+    'Seconds without any answer after which one of several processes is ended and replaced. 0: never (a debugger stops one too).',
+  ],
   SHUTDOWN_DRAIN_SECONDS: [
     integer(0, { max: 300 }),
     'Seconds between readiness turning red and the end of listening, so that load balancers notice.',
