@@ -68,7 +68,7 @@ describe('/metrics while', () => {
   }
 
   it('Redis takes no writes show that, though it answers', async () => {
-    const end = await keepFromSaving(servers, service.redis);
+    const end = await keepFromSaving(service.redis);
     try {
       await scrapeShows('that Redis takes no writes', (scrape) => scrape.value(UP) === 0);
       expect(await service.redis.ping().catch((error: Error) => error.message)).toMatch(/^(PONG|MISCONF)/);

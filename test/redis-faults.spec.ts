@@ -191,7 +191,7 @@ describe('while Redis', () => {
   });
 
   it('cannot save, what would write answers 503, signed-in people go on reading, and all works again', async () => {
-    const works = await keepFromSaving(servers, operator);
+    const works = await keepFromSaving(operator);
     const { me } = callsOf(cast);
     await expect(operator.hset('key', 'field', 'value')).rejects.toThrow('MISCONF');
     const answers = await callAll(service, calls());

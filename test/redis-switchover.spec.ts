@@ -104,7 +104,7 @@ describe('when another Redis is made the primary behind the same address', () =>
     const leaves = await newSignedIn(service);
     await service.client().get('/v1/users/me', leaves.accessToken).expect(200);
     await switchOver();
-    if (isFull) await keepFromSaving(servers, operator);
+    if (isFull) await keepFromSaving(operator);
     const other = await service.another({ REDIS_URL: replica.url });
     try {
       await other.client().post('/v1/auth/logout', {}, leaves.accessToken).expect(200);

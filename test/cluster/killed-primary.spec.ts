@@ -16,6 +16,7 @@ import {
 } from '../support/outage';
 import { isSignedIn, newSignedIn, PASSWORD, SignedIn } from '../support/people';
 import { RedisCluster, startRedisCluster } from '../support/redis-cluster';
+import { keepFromSaving } from '../support/unsaving-redis';
 
 const OUTAGE_MS = 15_000;
 
@@ -76,6 +77,30 @@ describe('while a primary of the Redis Cluster', () => {
     const { status, body } = await service.client().post('/v1/auth/refresh', { refresh_token: refreshToken });
     return { status, refreshToken: body.refresh_token as string };
   };
+
+  it('can save nothing, and no other node can, what only reads goes on, and the instance stays ready', async () => {
+    await choose(false);
+    const { accessToken, person } = await somebody(true);
+    const calls = {
+      me: get('/v1/users/me', accessToken),
+      sessions: get('/v1/auth/sessions', accessToken),
+      login: post('/v1/auth/login', { email: person.email, password: PASSWORD }),
+    };
+    const ends = await Promise.all(cluster.nodes.map(({ redis }) => keepFromSaving(redis)));
+    try {
+      // Also what is no write, and asks whether anybody is there.
+      expect(await primary.redis.ping().catch((error: Error) => error.message)).toMatch(/^MISCONF/);
+      expect(statuses(await callAll(service, calls))).toEqual({ me: 200, sessions: 200, login: 503 });
+      await service.client().get('/health/ready').expect(200);
+    } finally {
+      await Promise.all(ends.map((end) => end()));
+    }
+    await eventually(
+      async () => statuses(await callAll(service, calls)).login === 200,
+      'sign-ins after saving works again',
+    );
+    await primary.kill();
+  });
 
   it('is killed, its slots are a 503 and nothing else is, and its replica takes over', async () => {
     await choose(true);

@@ -32,7 +32,7 @@ const waiting = new Gauge({
 
 const redisUp = new Gauge({
   name: 'user_service_redis_up',
-  help: '1 when Redis has taken a write of each process within a second, else 0',
+  help: '1 when Redis has taken a write of each process within a second (a cluster: when any node answers), else 0',
   aggregator: 'min',
   registers,
 });

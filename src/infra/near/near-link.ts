@@ -5,6 +5,8 @@ import { connectRedis } from '../redis/connect-redis';
 /** Where Redis says what has changed, to connections that follow another one's reads. */
 const INVALIDATIONS = '__redis__:invalidate';
 
+/** Until it is seen whether they lead to the same one again. */
+const APART_PAUSE_MS = 2_000;
 /** What it says where the two connections have come to different servers. */
 export const APART = 'the connections lead to different servers';
 
@@ -27,6 +29,7 @@ export class NearLink {
   private subscribers = 0;
   private listening?: Promise<void>;
   private losses = 0;
+  private apartUntil = -Infinity;
   /** Whether Redis follows what is read. */
   isArmed = false;
 
@@ -65,6 +68,7 @@ export class NearLink {
   /** Has Redis follow what is read with CACHING YES. @throws where it is away, or does not do so. */
   async arm(): Promise<void> {
     if (this.isArmed) return;
+    if (performance.now() < this.apartUntil) throw new Error(APART);
     const { losses } = this;
     await this.listen();
     await this.requireSameServer();
@@ -97,6 +101,7 @@ export class NearLink {
   private async requireSameServer(): Promise<void> {
     const process = processOf(await this.redis.info('server'));
     if (!this.listener || process === this.listener.process) return;
+    this.apartUntil = performance.now() + APART_PAUSE_MS;
     this.subscriber.disconnect(true);
     throw new Error(APART);
   }

@@ -45,7 +45,7 @@ export class RedisCluster extends Cluster {
         disconnectTimeout: 100,
       },
     });
-    this.ping = () => Promise.any(this.nodes('master').map((node) => node.ping()));
+    this.ping = () => Promise.any(this.nodes('master').map((node) => node.ping().catch(isThere)));
     this.on('+node', (node: Redis) => this.adopt(node));
     this.on('-node', () => this.lookSoon());
     // Also of connections made to ask who serves what, which say nothing of one that stands.
@@ -144,4 +144,10 @@ const keyOf = ({ options }: Redis): string => `${options.host}:${options.port}`;
 async function connect(node: Redis): Promise<void> {
   // Why it failed is an `error` of the node.
   if (node.status === 'wait') await node.connect().catch(() => undefined);
+}
+
+/** One that cannot save refuses a PING too, and what only reads goes on there. */
+function isThere(error: Error): 'PONG' {
+  if (!error.message.startsWith('MISCONF')) throw error;
+  return 'PONG';
 }
