@@ -175,7 +175,8 @@ export class KeyRing implements OnModuleInit, OnApplicationShutdown {
       if (key) key.secret = secret;
       this.failures.delete(row.kid);
     } catch (error) {
-      if (!this.failures.has(row.kid)) this.logger.error((error as Error).message);
+      const { message } = error as Error;
+      if (this.failures.get(row.kid)?.message !== message) this.logger.error(message);
       this.failures.set(row.kid, error as Error);
     }
   }
