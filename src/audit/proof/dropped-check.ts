@@ -49,7 +49,7 @@ export class DroppedCheck {
     if (!this.isFile || this.isProved) return;
     const why =
       this.said === this.inChain
-        ? 'what says that they were dropped is an event that no seal covers: check it with --seals that were made since'
+        ? 'what says that they were dropped is an event that no seal covers: check it with --seals that were made since, or export again when its day is sealed'
         : 'only its header says that they were dropped, which is not signed: export again with a --to that reaches the event audit.dropped';
     throw new CannotCheck(
       `this file proves nothing of before ${this.said}: events are not there, and ${why}. Nothing else is wrong.`,

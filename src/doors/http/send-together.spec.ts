@@ -1,4 +1,7 @@
 import Fastify, { FastifyInstance } from 'fastify';
+import { once } from 'node:events';
+import { connect } from 'node:net';
+import { Readable } from 'node:stream';
 import { sendTogether } from './send-together';
 
 describe('replies of one turn of the event loop', () => {
@@ -19,6 +22,7 @@ describe('replies of one turn of the event loop', () => {
       order.push(`made ${request.url}`);
       return { ok: true };
     });
+    fastify.get('/stream', (_request, reply) => reply.send(Readable.from(['one, ', 'two'])));
     fastify.get('/number', (_request, reply) => reply.serializer(() => 5 as never).send({ ok: true }));
     fastify.get('/header', (_request, reply) => reply.header('x-broken', 'a\nb').send({ ok: true }));
   });
@@ -53,5 +57,28 @@ describe('replies of one turn of the event loop', () => {
       200,
     ]);
     expect(await ask('/good/2')).toBe(200);
+  });
+
+  it('may be streams, or without a body', async () => {
+    const url = await fastify.listen({ host: '127.0.0.1', port: 0 });
+    const replies = await Promise.all([fetch(`${url}/stream`), fetch(`${url}/good/1`, { method: 'HEAD' })]);
+    expect(await Promise.all(replies.map((reply) => reply.text()))).toEqual(['one, two', '']);
+    expect(replies[1].headers.get('content-length')).toBe('11');
+  });
+
+  it('are made in vain for whoever has gone meanwhile, and nobody else notices', async () => {
+    fastify.get('/left', async ({ raw }) => {
+      await new Promise((resolve) => raw.socket.once('close', resolve));
+      order.push('made /left');
+      return { ok: true };
+    });
+    const url = await fastify.listen({ host: '127.0.0.1', port: 0 });
+    const socket = connect(Number(new URL(url).port), '127.0.0.1');
+    const asked = once(fastify.server, 'request');
+    socket.write('GET /left HTTP/1.1\r\nHost: localhost\r\n\r\n');
+    await asked;
+    socket.resetAndDestroy();
+    while (!order.includes('made /left')) expect((await fetch(`${url}/good/1`)).status).toBe(200);
+    expect((await fetch(`${url}/good/2`)).status).toBe(200);
   });
 });

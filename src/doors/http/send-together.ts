@@ -11,7 +11,8 @@ interface Ready {
 /**
  * Replies that become ready in the same turn of the event loop are sent one right after the other, at its end. Each write
  * wakes whoever waits at the other end of the connection, often one process for many connections (a gateway, a sidecar):
- * sent one by one, it falls asleep in between, and waking it costs more than the reply.
+ * sent one by one, it falls asleep in between, and waking it costs more than the reply. Until then `reply.sent` is false: a
+ * handler that is async returns what it sends, or awaits it.
  */
 export function sendTogether(fastify: FastifyInstance): void {
   let ready: Ready[] = [];
