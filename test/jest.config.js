@@ -8,7 +8,7 @@ module.exports = {
   testEnvironment: '<rootDir>/test/support/telling-environment.js',
   testTimeout: 30_000,
   reporters: ['default', '<rootDir>/test/support/totals-reporter.js'],
-  maxWorkers: 2,
+  maxWorkers: 3,
   // Each spec leaves its copy of every module behind; with dozens of them collecting garbage stops a worker for seconds.
   workerIdleMemoryLimit: '700MB',
   globalSetup: '<rootDir>/test/support/global-setup.ts',
